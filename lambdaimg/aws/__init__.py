@@ -1,0 +1,1 @@
+"""What the kit knows of AWS beside the targets: clients, identity, errors, waiting, tags."""

@@ -1,0 +1,1 @@
+"""The commands that are no targets, one file each; `lambdaimg.cli.COMMANDS` lists them."""

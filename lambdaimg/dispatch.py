@@ -1,0 +1,105 @@
+"""From parsed options to a run: the session, the target, and errors as an exit status.
+
+`plain` and `app` (Typer) both end here; nothing in here knows how the options were read.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lambdaimg.errors import InterruptedRunError, LambdaimgError
+from lambdaimg.report import silence
+from lambdaimg.session import Session
+
+TRUE = ("1", "true", "yes", "on")
+
+
+def open_session(
+    command: str, options: Mapping[str, Any], outer: Mapping[str, Any], settings: Sequence[str]
+) -> Session:
+    """The session of a command.
+
+    Args:
+        command: its name.
+        options: the options behind the command: those of `cli.EVERYWHERE` and settings.
+        outer: the options before it.
+        settings: the names of the settings that the command takes.
+    """
+
+    def either(name: str) -> Any:
+        value = options.get(name)
+        return outer.get(name) if value is None else value
+
+    local = either("local_")
+    if local is None:
+        local = os.environ.get("LAMBDAIMG_LOCAL", "").lower() in TRUE
+    return Session(
+        command,
+        flags={name: options[name] for name in settings if options.get(name) is not None},
+        local=local,
+        env_name=either("env_") or os.environ.get("LAMBDAIMG_ENV", ""),
+        folder=either("project_"),
+        as_json=bool(either("json_")),
+        debug=bool(either("debug_")),
+        verbose=bool(either("verbose_")),
+    )
+
+
+def guarded(session: Session, run: Callable[[], Any]) -> None:
+    """Runs a command; every error becomes one sentence, a hint and an exit status.
+
+    Raises:
+        SystemExit: the command failed; with the exit status.
+    """
+    try:
+        try:
+            run()
+        finally:
+            if session.calls is not None:
+                session.report.lines(["calls:", *session.calls.lines()])
+    except LambdaimgError as error:
+        fail(session, error)
+    except KeyboardInterrupt:
+        fail(session, InterruptedRunError("Interrupted."))
+    except BrokenPipeError:
+        # Whoever read the output has enough; a second error at exit would say nothing.
+        silence(sys.stdout)
+        raise SystemExit(1) from None
+    except Exception as error:
+        from lambdaimg.context import Context
+        from lambdaimg.settings import Settings
+
+        fail(session, Context(Path(), Settings()).translate(error, session.command))
+
+
+def fail(session: Session, error: LambdaimgError) -> None:
+    """Reports an error and ends with its exit status."""
+    if session.debug:
+        import traceback
+
+        text = "".join(traceback.format_exception(error))
+        session.report.lines(text.splitlines())
+    session.report.failure(session.command, error, error.details.pop("result", None))
+    raise SystemExit(error.exit_status) from None
+
+
+def run_target(
+    session: Session, name: str, dry_run: bool, trust: bool, force: bool, verify: bool
+) -> None:
+    """Brings about a target with all that it needs, and reports."""
+    from lambdaimg.make.plan import Options
+    from lambdaimg.make.runner import run
+    from lambdaimg.targets import TABLES
+
+    context = session.context()
+    if force:
+        context.forced = frozenset({name})
+    options = Options(dry_run, trust, force, verify, session.settings.lock_wait)
+    table = TABLES[session.settings.package]
+    run(table, [name], context, context.store(trust), session.report, options)
+    value = context.values.get(name, "")
+    session.report.result(name, {"value": value})

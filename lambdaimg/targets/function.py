@@ -1,0 +1,319 @@
+"""`lambda-function` and `update-function`: the function, its code by digest, its configuration.
+
+`lambda-function` creates the function if it does not exist, and applies a changed configuration
+to one that does; its code is `update-function`'s matter. Around every change it waits until the
+function takes changes again, since any change while another is in progress is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lambdaimg.aws import function_config as config
+from lambdaimg.aws.error_table import NO_ASSUME
+from lambdaimg.aws.errors import is_code, says
+from lambdaimg.aws.function_state import await_function, changed, image_is_coming, is_settled
+from lambdaimg.aws.permissions import Simulator
+from lambdaimg.aws.retry import retry
+from lambdaimg.aws.tags import environment_tags, is_ours, made_by
+from lambdaimg.context import Context
+from lambdaimg.errors import AccessDeniedError, ConflictError, ResourceGoneError
+from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
+
+CONFIGURATION = (
+    "function_name",
+    "memory",
+    "timeout",
+    "ephemeral_storage",
+    "description",
+    "environment",
+    "environment_mode",
+    "command",
+    "entrypoint",
+    "working_directory",
+    "architecture",
+    "tags",
+)
+STATE = "state"
+
+
+def get_function(ctx: Context) -> dict[str, Any] | None:
+    """`GetFunction`'s answer; None where there is no such function.
+
+    Raises:
+        ConflictError: there is one, but it is a zip function.
+    """
+    name = ctx.settings.function_name
+    try:
+        answer: dict[str, Any] = ctx.aws("lambda").get_function(FunctionName=name)
+    except Exception as error:
+        if is_code(error, "ResourceNotFoundException"):
+            return None
+        raise
+    if answer["Configuration"].get("PackageType", "Zip") != "Image":
+        raise ConflictError(
+            f"The function {name} exists as a zip function; its package type cannot change.",
+            hint="Choose another function_name, or delete the function first.",
+        )
+    return answer
+
+
+def configuration_change(ctx: Context, answer: dict[str, Any]) -> config.Change:
+    """What has to change of the configuration, from `GetFunction`'s answer."""
+    now, role = answer["Configuration"], ctx.value("lambda-role")
+    return config.to_update(
+        ctx.settings,
+        ctx.stated,
+        now,
+        answer.get("Tags") or {},
+        str(now.get("Role")) if role == LATER else role,
+    )
+
+
+def find_function(ctx: Context) -> Observed | None:
+    """The function, with what its configuration differs in.
+
+    A function that was never active is not as it should be: the run that made it was
+    interrupted, or its image could not be started.
+    """
+    answer = get_function(ctx)
+    if answer is None:
+        return None
+    now = answer["Configuration"]
+    found = list(configuration_change(ctx, answer).differences)
+    if now.get("State") == "Failed":
+        found.append(Difference(STATE, "Failed", "Active"))
+    elif not is_settled(now):
+        found.append(Difference(STATE, now.get("State", "Active"), "Active, with no change open"))
+    detail = ""
+    deployed = ctx.value("deploy").rpartition("@")[2]
+    if (digest := config.digest_of(answer)) and digest != deployed:
+        detail = "runs another image; update-function deploys this one"
+    return Observed(now["FunctionArn"], tuple(found), detail, answer)
+
+
+def create_function(ctx: Context, observed: Observed | None) -> Done:
+    """Creates the function by digest, or mends the one that is there."""
+    if observed is not None:
+        return mend_function(ctx, observed)
+    client, settings = ctx.aws("lambda"), ctx.settings
+
+    def create() -> Any:
+        return client.create_function(
+            FunctionName=settings.function_name,
+            PackageType="Image",
+            Role=ctx.value("lambda-role"),
+            Code={"ImageUri": ctx.value("deploy")},
+            Publish=False,
+            Tags={**made_by(settings.tags), **environment_tags(settings.environment)},
+            **config.to_create(settings),
+        )
+
+    began = ctx.waiter.now()
+
+    def passing(error: Exception) -> bool:
+        if is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME):
+            require_role(ctx)
+            return True
+        return image_is_coming(ctx, error, began)
+
+    try:
+        answer = retry(
+            create,
+            passing=passing,
+            waiter=ctx.waiter,
+            limit=settings.role_wait,
+            what="the role to be assumable",
+            say=ctx.say,
+        )
+    except Exception as error:
+        if is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME):
+            require_pass_role(ctx)
+        if not is_code(error, "ResourceConflictException"):
+            raise
+        there = find_function(ctx)
+        if there is None:
+            raise
+        return mend_function(ctx, there)
+    seconds = await_function(ctx)
+    return Done(answer["FunctionArn"], Action.CREATED, f"active after {seconds:.0f} s")
+
+
+def mend_function(ctx: Context, observed: Observed) -> Done:
+    """Gives a function that is there its configuration; a failed one gets its code again."""
+    answer = observed.facts
+    if answer["Configuration"].get("State") == "Failed":
+        change_code(ctx)
+    elif not is_settled(answer["Configuration"]):
+        await_function(ctx, well=False)
+    if apply_configuration(ctx, answer) or any(
+        difference.attribute == STATE and difference.have == "Failed"
+        for difference in observed.differences
+    ):
+        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+    return Done(observed.value, Action.ADOPTED, observed.detail)
+
+
+def require_role(ctx: Context) -> None:
+    """Sees whether the role that cannot be assumed exists at all: waiting would not help.
+
+    Raises:
+        ResourceGoneError: it does not.
+    """
+    try:
+        ctx.aws("iam").get_role(RoleName=ctx.settings.role_name)
+    except Exception as error:
+        if is_code(error, "NoSuchEntity", "NoSuchEntityException"):
+            raise ResourceGoneError(
+                f"The role {ctx.settings.role_name} is gone.",
+                hint="Run the same command again.",
+                target="lambda-role",
+            ) from error
+
+
+def require_pass_role(ctx: Context) -> None:
+    """Tells a missing iam:PassRole, which looks much the same, from a role that is not assumable.
+
+    Raises:
+        AccessDeniedError: the caller may not pass the role, as far as IAM's simulator tells.
+    """
+    simulator = Simulator(ctx.aws("iam"), str(ctx.aws("sts").get_caller_identity()["Arn"]))
+    context = {"iam:PassedToService": "lambda.amazonaws.com"}
+    rights = simulator.rights(["iam:PassRole"], ctx.value("lambda-role"), context)
+    if rights.denied:
+        raise AccessDeniedError(
+            "The caller may not pass the role to Lambda: iam:PassRole is missing.",
+            hint=f"Allow iam:PassRole on {ctx.value('lambda-role')}.",
+        )
+
+
+def change_code(ctx: Context) -> None:
+    """Lets the function run the image that was deployed."""
+    settings = ctx.settings
+    changed(
+        ctx,
+        lambda: ctx.aws("lambda").update_function_code(
+            FunctionName=settings.function_name,
+            ImageUri=ctx.value("deploy"),
+            Architectures=[settings.architecture],
+            Publish=False,
+        ),
+    )
+
+
+def apply_configuration(ctx: Context, answer: dict[str, Any]) -> bool:
+    """Changes the configuration and the tags where they differ; whether anything did."""
+    client, arn = ctx.aws("lambda"), answer["Configuration"]["FunctionArn"]
+    change = configuration_change(ctx, answer)
+    if change.tags_before:
+        client.tag_resource(Resource=arn, Tags=change.tags_before)
+    if change.request:
+        changed(
+            ctx,
+            lambda: client.update_function_configuration(
+                FunctionName=ctx.settings.function_name, **change.request
+            ),
+        )
+    if change.tags_after:
+        client.tag_resource(Resource=arn, Tags=change.tags_after)
+    if change.tags_gone:
+        client.untag_resource(Resource=arn, TagKeys=list(change.tags_gone))
+    return bool(change.differences)
+
+
+def delete_function(ctx: Context, _value: str) -> None:
+    """Deletes the function with all its versions."""
+    try:
+        retry(
+            lambda: ctx.aws("lambda").delete_function(FunctionName=ctx.settings.function_name),
+            passing=lambda error: is_code(error, "ResourceConflictException"),
+            waiter=ctx.waiter,
+            limit=ctx.settings.function_wait,
+            what="another change of the function",
+            say=ctx.say,
+        )
+    except Exception as error:
+        if not is_code(error, "ResourceNotFoundException"):
+            raise
+
+
+LAMBDA_FUNCTION: Target[Context] = Target(
+    name="lambda-function",
+    help="Create the function if it does not exist",
+    needs=("ecr-repo", "lambda-role"),
+    order_only=("deploy", "lambda-policies"),
+    uses=CONFIGURATION,
+    observe=find_function,
+    act=create_function,
+    remove=delete_function,
+    owned=lambda _ctx, observed: is_ours(observed.facts.get("Tags") or {}),
+    permissions=(
+        "lambda:GetFunction",
+        "lambda:GetFunctionConfiguration",
+        "lambda:CreateFunction",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:TagResource",
+        "lambda:UntagResource",
+        "iam:PassRole",
+        "ecr:GetRepositoryPolicy",
+        "ecr:SetRepositoryPolicy",
+    ),
+    removal=("lambda:DeleteFunction",),
+)
+
+
+def find_code(ctx: Context) -> Observed | None:
+    """The image that the function runs, with what it and the configuration differ in."""
+    answer = get_function(ctx)
+    if answer is None:
+        return None
+    now = answer["Configuration"]
+    found = list(configuration_change(ctx, answer).differences)
+    wanted, digest = ctx.value("deploy"), config.digest_of(answer)
+    if digest != wanted.rpartition("@")[2]:
+        found.append(Difference("image", digest[:19], wanted.rpartition("@")[2][:19]))
+    architecture = config.architecture_of(now)
+    if architecture != ctx.settings.architecture:
+        found.append(Difference("architecture", architecture, ctx.settings.architecture))
+    if "Failed" in (now.get("State"), now.get("LastUpdateStatus")):
+        found.append(Difference(STATE, "Failed", "Active"))
+    elif not is_settled(now):
+        found.append(Difference(STATE, now.get("State", "Active"), "Active, with no change open"))
+    return Observed(wanted, tuple(found), facts=answer)
+
+
+def update_function(ctx: Context, observed: Observed | None) -> Done:
+    """Changes the code and the configuration, each only where it differs, and waits."""
+    if observed is None:
+        raise ConflictError(
+            f"The function {ctx.settings.function_name} is gone.",
+            hint="Run the same command again: it is made anew.",
+        )
+    answer = observed.facts
+    if not is_settled(answer["Configuration"]):
+        await_function(ctx, well=False)
+    differing = {difference.attribute for difference in observed.differences}
+    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
+    if {"image", "architecture"} & differing or failed or "update-function" in ctx.forced:
+        change_code(ctx)
+    apply_configuration(ctx, answer)
+    return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+
+
+UPDATE_FUNCTION: Target[Context] = Target(
+    name="update-function",
+    help="Build, push and run a new image; apply a changed configuration",
+    needs=("deploy", "lambda-function"),
+    order_only=("lambda-policies",),
+    uses=CONFIGURATION,
+    always=True,
+    again=True,
+    observe=find_code,
+    act=update_function,
+    permissions=(
+        "lambda:GetFunction",
+        "lambda:GetFunctionConfiguration",
+        "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+    ),
+)

@@ -1,0 +1,229 @@
+"""`image`: the container image, built from the project's Dockerfile.
+
+The image carries the hash of its sources as a label, so that an image which is already there
+is adopted, with no record of it as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lambdaimg import sizes
+from lambdaimg.context import BUILD_CONTEXT, Context
+from lambdaimg.errors import BuildError, ProjectError
+from lambdaimg.make.decide import canonical, digest
+from lambdaimg.make.target import Action, Done, Observed, Target
+
+if TYPE_CHECKING:
+    from lambdaimg.container.events import BuildEvent
+
+SOURCE_LABEL = "lambdaimg.source"
+STAT_CACHE = "context.cache"
+
+
+def check_project(ctx: Context) -> None:
+    """Refuses a project without a Dockerfile, or without the handler that it copies.
+
+    Raises:
+        ProjectError: a file is missing.
+    """
+    dockerfile = ctx.path(ctx.settings.dockerfile)
+    if dockerfile.is_dir():
+        name = ctx.settings.dockerfile.rstrip("/")
+        raise ProjectError(
+            f"{name} is a folder, not a Dockerfile.",
+            hint=f"Name the file in it with dockerfile, such as {name}/Dockerfile.",
+        )
+    if not dockerfile.is_file():
+        raise ProjectError(
+            f"There is no {ctx.settings.dockerfile} in {ctx.project}.",
+            hint="Run `lambdaimg init`, or name yours with dockerfile.",
+        )
+    module = ctx.settings.lambda_module
+    try:
+        names_module = b"LAMBDA_MODULE" in dockerfile.read_bytes()
+    except OSError as error:
+        raise ProjectError(f"Cannot read {dockerfile}: {error.strerror}.") from error
+    if names_module and not ctx.path(module).exists():
+        raise ProjectError(
+            f"There is no handler {module} in {ctx.project}.",
+            hint="Write it, or name yours with lambda_module (LAMBDA_MODULE).",
+        )
+    ca_bundle = ctx.settings.build_ca_bundle
+    if ca_bundle and not ctx.path(ca_bundle).is_file():
+        raise ProjectError(
+            f"There is no CA bundle {ca_bundle} (from {ctx.settings.source('build_ca_bundle')})."
+        )
+
+
+def engine_answers(ctx: Context) -> None:
+    """Refuses a machine without an engine.
+
+    Raises:
+        NoEngineError: none answers.
+    """
+    from lambdaimg.container.look import image_exists
+
+    image_exists(ctx.settings.image_name)
+
+
+def build_arguments(ctx: Context) -> dict[str, str]:
+    """The build arguments: the user's, the handler's, and its name where it is a folder."""
+    module = ctx.settings.lambda_module
+    own = {"LAMBDA_MODULE": module, "LAMBDA_FOLDER": ""}
+    if ctx.path(module).is_dir():
+        own["LAMBDA_FOLDER"] = Path(module).name
+    return {**own, **ctx.settings.build_args}
+
+
+def misnamed(ctx: Context) -> str:
+    """A warning where the image's CMD names another module than the handler; '' for none."""
+    from lambdaimg.container.dockerfile import parse
+
+    module = Path(ctx.settings.lambda_module).name.partition(".")[0]
+    if ctx.settings.command or not module.isidentifier():
+        return ""
+    file = ctx.settings.dockerfile
+    dockerfile = parse(ctx.path(file).read_text(encoding="utf-8"))
+    named = dockerfile.command(ctx.settings.build_target or None)
+    copied = any(
+        instruction.keyword == "COPY" and "LAMBDA_MODULE" in instruction.args
+        for instruction in dockerfile.of_image(ctx.settings.build_target or None)
+    )
+    if not named or not copied or re.split(r"[./]", named[0])[0] == module:
+        return ""
+    return f"CMD of {file} names {named[0]}, but the handler is {ctx.settings.lambda_module}"
+
+
+def files(ctx: Context) -> Mapping[str, str]:
+    """Path -> hash of what the image is made of; files that it does not take do not count."""
+
+    def make() -> Mapping[str, str]:
+        from lambdaimg.container.context import ContextSpec
+        from lambdaimg.container.sources import made_of
+
+        # The CA bundle is no part of it: it reaches no image, and each machine has its own.
+        spec = ContextSpec(ctx.project, ctx.settings.dockerfile)
+        taken = made_of(spec, ctx.settings.build_target or None, build_arguments(ctx))
+        return taken.hashes(cache=ctx.state_root / STAT_CACHE)
+
+    return ctx.once(BUILD_CONTEXT, make)
+
+
+def inputs(ctx: Context) -> Mapping[str, str]:
+    """All that the image takes from the project, as one hash."""
+    from lambdaimg.container.context import combined
+
+    return {"build context": combined(files(ctx))}
+
+
+def source(ctx: Context) -> str:
+    """The hash of everything that the image is made of: the same on every machine."""
+    made_of = (inputs(ctx)["build context"], *(ctx.setting(name) for name in IMAGE.uses))
+    return digest(canonical(made_of))
+
+
+def find_image(ctx: Context) -> Observed | None:
+    """The image of that name, if it was built from these very sources."""
+    from lambdaimg.container.engine import local_image
+
+    found = local_image(ctx.engine(), ctx.settings.image_name)
+    if found is None or found.labels.get(SOURCE_LABEL) != source(ctx):
+        return None
+    return Observed(found.id, detail=sizes.text(found.size), extra={"source": source(ctx)})
+
+
+def build_image(ctx: Context, _observed: Observed | None) -> Done:
+    """Builds the image; its output shows as it runs."""
+    from lambdaimg.container.builder import BuildSpec, build
+
+    forced, made_of, taken = "image" in ctx.forced, source(ctx), files(ctx)
+    ca_bundle = ctx.settings.build_ca_bundle
+
+    def on_event(event: BuildEvent) -> None:
+        if event.kind == "step":
+            ctx.say(f"step {event.step}/{event.steps or '?'}: {event.text}")
+        elif event.kind in ("output", "warning") and event.text.strip():
+            ctx.output(event.text)
+        elif event.kind == "pull" and event.total:
+            ctx.say(f"pulling {event.id}: {event.current or 0:,} of {event.total:,} bytes")
+
+    spec = BuildSpec(
+        project=ctx.project,
+        dockerfile=ctx.settings.dockerfile,
+        tag=ctx.settings.image_name,
+        build_args=build_arguments(ctx),
+        platform=ctx.settings.platform,
+        target=ctx.settings.build_target or None,
+        ca_bundle=Path(ctx.path(ca_bundle)) if ca_bundle else None,
+        labels={SOURCE_LABEL: made_of},
+        no_cache=forced,
+    )
+    built = build(ctx.engine(), spec, on_event, cancel=ctx.stopping)
+    ctx.renew()
+    if source(ctx) != made_of:
+        # Its label names sources that it was not made of: nobody may adopt it.
+        remove_image(ctx, built.id)
+        changed = sorted(k for k in {*taken, *files(ctx)} if taken.get(k) != files(ctx).get(k))
+        raise BuildError(
+            f"{changed[0]} changed while the image was built.",
+            hint="Run the same command again; if something writes to it all the time, and the "
+            "image does not need it, list it in .dockerignore.",
+            files=changed,
+        )
+    news = f"{built.new_layers} of {built.layers} layers new"
+    if wrong := misnamed(ctx):
+        ctx.output(f"Warning: {wrong}. Name MODULE.FUNCTION there, or with the setting command.\n")
+        news += f"; {wrong}"
+    extra = {"source": made_of, "forced": forced}
+    return Done(built.id, Action.BUILT, f"{sizes.text(built.size)}, {news}", extra)
+
+
+def foresee(ctx: Context) -> Mapping[str, Any]:
+    """What the image's record would keep: by it, `deploy` knows what it would push."""
+    return {"source": source(ctx), "forced": "image" in ctx.forced}
+
+
+def is_there(_ctx: Context, value: str) -> bool | None:
+    """Whether the engine still has the image."""
+    from lambdaimg.container.look import image_exists
+
+    return image_exists(value)
+
+
+def remove_image(ctx: Context, value: str) -> None:
+    """Removes the image from the engine."""
+    from docker.errors import ImageNotFound
+
+    try:
+        ctx.engine().images.remove(value, force=True)
+    except ImageNotFound:
+        return
+
+
+IMAGE: Target[Context] = Target(
+    name="image",
+    help="Build the container image from the project's Dockerfile",
+    uses=(
+        "image_name",
+        "dockerfile",
+        "build_args",
+        "build_target",
+        "architecture",
+        "lambda_module",
+    ),
+    inputs=inputs,
+    check=check_project,
+    ready=engine_answers,
+    alive=is_there,
+    observe=find_image,
+    act=build_image,
+    remove=remove_image,
+    owned=lambda _ctx, _observed: True,
+    foresee=foresee,
+    again=True,
+    here=True,
+)

@@ -1,0 +1,193 @@
+"""`policy-document` and `lambda-role`: the trust policy, and the role that has it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from lambdaimg.aws import tags
+from lambdaimg.aws.errors import is_code
+from lambdaimg.aws.retry import poll
+from lambdaimg.context import Context
+from lambdaimg.errors import ConflictError
+from lambdaimg.make.target import Action, Difference, Done, Observed, Target
+
+PRINCIPAL = "lambda.amazonaws.com"
+TRUST = "trust policy"
+ASSUMING = ("sts:AssumeRole", "sts:*", "*")
+
+
+def trust_policy(account: str = "") -> str:
+    """The trust policy that lets Lambda assume the role, as JSON.
+
+    Args:
+        account: the only account for whose functions Lambda may; empty for no condition.
+    """
+    statement: dict[str, Any] = {
+        "Effect": "Allow",
+        "Principal": {"Service": PRINCIPAL},
+        "Action": "sts:AssumeRole",
+    }
+    if account:
+        statement["Condition"] = {"StringEquals": {"aws:SourceAccount": account}}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
+
+
+def trusts_lambda(document: Any) -> bool:
+    """Whether a trust policy, decoded or as text, lets Lambda assume its role."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return False
+    statements = document.get("Statement", []) if isinstance(document, dict) else []
+    return any(_lets_lambda(s) for s in _listed(statements) if isinstance(s, dict))
+
+
+def _lets_lambda(statement: Mapping[str, Any]) -> bool:
+    principal = statement.get("Principal", {})
+    services = principal.get("Service", []) if isinstance(principal, dict) else []
+    return (
+        statement.get("Effect") == "Allow"
+        and PRINCIPAL in _listed(services)
+        and any(action in ASSUMING for action in _listed(statement.get("Action", [])))
+    )
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def inputs(ctx: Context) -> Mapping[str, str]:
+    """The document's wording, which may change with the program; the account is the record's."""
+    return {"trust policy": trust_policy("ACCOUNT" if ctx.settings.source_account else "")}
+
+
+def write_document(ctx: Context, _observed: Observed | None) -> Done:
+    """The trust policy, as the sentinel's value."""
+    account = ctx.account() if ctx.settings.source_account else ""
+    detail = f"trusts {PRINCIPAL}" + (f" for account {account}" if account else "")
+    return Done(trust_policy(account), Action.WRITTEN, detail)
+
+
+POLICY_DOCUMENT: Target[Context] = Target(
+    name="policy-document",
+    help="Write the trust policy that lets Lambda assume the role",
+    uses=("source_account",),
+    inputs=inputs,
+    observe=None,
+    act=write_document,
+    here=True,
+)
+
+
+def find_role(ctx: Context) -> Observed | None:
+    """The role, if there is one.
+
+    Raises:
+        ConflictError: it is not ours and does not trust Lambda.
+    """
+    name = ctx.settings.role_name
+    try:
+        role = ctx.aws("iam").get_role(RoleName=name)["Role"]
+    except Exception as error:
+        if is_code(error, "NoSuchEntity", "NoSuchEntityException"):
+            return None
+        raise
+    have = tags.from_list(role.get("Tags", []))
+    ours = tags.is_ours(have)
+    found = tags.differences(have, ctx.settings.tags) if ctx.stated("tags") else []
+    if not trusts_lambda(role.get("AssumeRolePolicyDocument")):
+        if not ours:
+            raise ConflictError(
+                f"The role {name} exists and does not trust Lambda; lambdaimg did not make it.",
+                hint="Choose another role_name, or let it trust lambda.amazonaws.com.",
+            )
+        found.append(Difference(TRUST, "another", f"trusts {PRINCIPAL}"))
+    return Observed(role["Arn"], tuple(found), facts=ours)
+
+
+def create_role(ctx: Context, observed: Observed | None) -> Done:
+    """Creates the role, or gives its trust policy and tags back to it."""
+    name, iam = ctx.settings.role_name, ctx.aws("iam")
+    document = ctx.value("policy-document")
+    if observed is not None:
+        attributes = {difference.attribute for difference in observed.differences}
+        if TRUST in attributes:
+            iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
+        if attributes - {TRUST}:
+            iam.tag_role(RoleName=name, Tags=tags.as_list(ctx.settings.tags))
+        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+    try:
+        role = iam.create_role(
+            RoleName=name,
+            AssumeRolePolicyDocument=document,
+            Description="Execution role of a Lambda function, made by lambdaimg",
+            Tags=tags.as_list(tags.made_by(ctx.settings.tags)),
+        )["Role"]
+    except Exception as error:
+        if not is_code(error, "EntityAlreadyExists", "EntityAlreadyExistsException"):
+            raise
+        there = find_role(ctx)
+        if there is None:
+            raise
+        return create_role(ctx, there) if there.differences else Done(there.value, Action.ADOPTED)
+    poll(
+        lambda: find_role(ctx),
+        waiter=ctx.waiter,
+        limit=ctx.settings.role_wait,
+        what="the role to be visible",
+        hint="Run the same command again: it adopts the role.",
+        say=ctx.say,
+    )
+    return Done(role["Arn"], Action.CREATED)
+
+
+def users(ctx: Context, observed: Observed) -> str:
+    """The other functions that have the role."""
+    names = [
+        function["FunctionName"]
+        for page in ctx.aws("lambda").get_paginator("list_functions").paginate()
+        for function in page["Functions"]
+        if function.get("Role") == observed.value
+    ]
+    return ", ".join(name for name in names if name != ctx.settings.function_name)
+
+
+def delete_role(ctx: Context, _value: str) -> None:
+    """Detaches every managed policy and deletes the role."""
+    name, iam = ctx.settings.role_name, ctx.aws("iam")
+    try:
+        pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+        for policy in [p for page in pages for p in page["AttachedPolicies"]]:
+            iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+        iam.delete_role(RoleName=name)
+    except Exception as error:
+        if not is_code(error, "NoSuchEntity", "NoSuchEntityException"):
+            raise
+
+
+LAMBDA_ROLE: Target[Context] = Target(
+    name="lambda-role",
+    help="Create the execution role if it does not exist",
+    needs=("policy-document",),
+    uses=("role_name", "tags"),
+    observe=find_role,
+    act=create_role,
+    remove=delete_role,
+    owned=lambda _ctx, observed: bool(observed.facts),
+    in_use=users,
+    permissions=(
+        "iam:GetRole",
+        "iam:CreateRole",
+        "iam:TagRole",
+        "iam:UpdateAssumeRolePolicy",
+    ),
+    removal=(
+        "iam:ListAttachedRolePolicies",
+        "iam:DetachRolePolicy",
+        "iam:DeleteRole",
+        "lambda:ListFunctions",
+    ),
+)

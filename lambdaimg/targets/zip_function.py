@@ -1,0 +1,376 @@
+"""`lambda-function` and `update-function` where the setting `package` is `zip`.
+
+The function's code is the handler's file or folder, as a zip that is the same on every machine;
+its runtime is `provided.al2023` with the layers that the settings name, unless they say else.
+As with images, `lambda-function` gives an existing function its configuration, and its code is
+`update-function`'s matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from lambdaimg import sizes
+from lambdaimg.aws import function_config as config
+from lambdaimg.aws.error_table import NO_ASSUME
+from lambdaimg.aws.errors import is_code, says
+from lambdaimg.aws.function_state import await_function, changed, is_settled
+from lambdaimg.aws.retry import retry
+from lambdaimg.aws.tags import environment_tags, is_ours, made_by
+from lambdaimg.context import Context
+from lambdaimg.errors import ConflictError, ProjectError
+from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
+
+if TYPE_CHECKING:
+    from lambdaimg.layers.archive import Archive
+
+CONFIGURATION = (
+    "package",
+    "function_name",
+    "runtime",
+    "handler",
+    "memory",
+    "timeout",
+    "ephemeral_storage",
+    "description",
+    "environment",
+    "environment_mode",
+    "architecture",
+    "tags",
+)
+STATE = "state"
+
+
+# --- the code -----------------------------------------------------------------------------------
+
+
+def code(ctx: Context) -> Archive:
+    """The function's code. Raises: ProjectError, where it is missing or too large."""
+    path = ctx.path(ctx.settings.lambda_module)
+    if not path.exists():
+        raise ProjectError(
+            f"There is no handler {ctx.settings.lambda_module} in {ctx.project}.",
+            hint="Write it, or name yours with lambda_module (LAMBDA_MODULE).",
+        )
+    from lambdaimg.layers import archive
+
+    return ctx.once("code", lambda: archive.archive(archive.files(path), "the function"))
+
+
+def code_sha(ctx: Context) -> str:
+    """The code's hash as Lambda has it in `CodeSha256`."""
+    import base64
+    import hashlib
+
+    return base64.b64encode(hashlib.sha256(code(ctx).zipped).digest()).decode()
+
+
+def handler(ctx: Context) -> str:
+    """The handler's name.
+
+    Raises:
+        ProjectError: none is set, and the code is a folder, which names none.
+    """
+    if ctx.settings.handler:
+        return ctx.settings.handler
+    path = ctx.path(ctx.settings.lambda_module)
+    if path.is_dir():
+        raise ProjectError(
+            f"The function's code is the folder {ctx.settings.lambda_module}, and no handler is "
+            "named.",
+            hint='Set handler, such as "hello.handler".',
+        )
+    return f"{path.stem}.handler"
+
+
+def check_code(ctx: Context) -> None:
+    """Refuses code that cannot be packed, before any call is made."""
+    code(ctx)
+    handler(ctx)
+
+
+def inputs(ctx: Context) -> Mapping[str, str]:
+    """The content of the code, as one hash."""
+    return {"code": code(ctx).content_hash}
+
+
+# --- what it should be, and is ------------------------------------------------------------------
+
+
+def zip_parameters(ctx: Context) -> dict[str, Any]:
+    """The parameters that only zip functions have."""
+    return {
+        "Runtime": ctx.settings.runtime,
+        "Handler": handler(ctx),
+        "Layers": layer_arns(ctx),
+    }
+
+
+def layer_arns(ctx: Context) -> list[str]:
+    """The ARNs of the layers, in order."""
+    value = ctx.value("layers")
+    return [] if value == LATER else value.split()
+
+
+def get_function(ctx: Context) -> dict[str, Any] | None:
+    """`GetFunction`'s answer; None where there is no such function.
+
+    Raises:
+        ConflictError: there is one, but it is an image function.
+    """
+    name = ctx.settings.function_name
+    try:
+        answer: dict[str, Any] = ctx.aws("lambda").get_function(FunctionName=name)
+    except Exception as error:
+        if is_code(error, "ResourceNotFoundException"):
+            return None
+        raise
+    if answer["Configuration"].get("PackageType", "Zip") != "Zip":
+        raise ConflictError(
+            f"The function {name} exists as an image function; its package type cannot change.",
+            hint="Choose another function_name, or delete the function first.",
+        )
+    return answer
+
+
+def configuration_change(ctx: Context, answer: dict[str, Any]) -> config.Change:
+    """What has to change of the configuration, from `GetFunction`'s answer."""
+    now, role = answer["Configuration"], ctx.value("lambda-role")
+    overrides = {name for name, _ in config.IMAGE_OVERRIDES}
+    change = config.to_update(
+        ctx.settings,
+        lambda name: name not in overrides and ctx.stated(name),
+        now,
+        answer.get("Tags") or {},
+        str(now.get("Role")) if role == LATER else role,
+    )
+    have = {
+        "Runtime": now.get("Runtime"),
+        "Handler": now.get("Handler"),
+        "Layers": [layer["Arn"] for layer in now.get("Layers") or ()],
+    }
+    wanted = {key: want for key, want in zip_parameters(ctx).items() if want != have[key]}
+    if ctx.value("layers") == LATER:
+        wanted.pop("Layers", None)
+    found = [Difference(key.lower(), _text(have[key]), _text(want)) for key, want in wanted.items()]
+    return config.Change(
+        {**change.request, **wanted},
+        (*change.differences, *found),
+        change.tags_before,
+        change.tags_after,
+        change.tags_gone,
+    )
+
+
+def _text(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def _state(now: Mapping[str, Any]) -> list[Difference]:
+    if "Failed" in (now.get("State"), now.get("LastUpdateStatus")):
+        return [Difference(STATE, "Failed", "Active")]
+    if not is_settled(now):
+        return [Difference(STATE, now.get("State", "Active"), "Active, with no change open")]
+    return []
+
+
+# --- lambda-function ----------------------------------------------------------------------------
+
+
+def find_function(ctx: Context) -> Observed | None:
+    """The function, with what its configuration differs in."""
+    answer = get_function(ctx)
+    if answer is None:
+        return None
+    now = answer["Configuration"]
+    found = (*configuration_change(ctx, answer).differences, *_state(now))
+    detail = ""
+    if now.get("CodeSha256") != code_sha(ctx):
+        detail = "runs other code; update-function deploys this one"
+    return Observed(now["FunctionArn"], found, detail, answer)
+
+
+def create_function(ctx: Context, observed: Observed | None) -> Done:
+    """Creates the function, or mends the one that is there."""
+    if observed is not None:
+        return mend_function(ctx, observed)
+    client, settings = ctx.aws("lambda"), ctx.settings
+    request = {k: v for k, v in config.to_create(settings).items() if k != "ImageConfig"}
+
+    def create() -> Any:
+        return client.create_function(
+            FunctionName=settings.function_name,
+            PackageType="Zip",
+            Role=ctx.value("lambda-role"),
+            Code={"ZipFile": code(ctx).zipped},
+            Publish=False,
+            Tags={**made_by(settings.tags), **environment_tags(settings.environment)},
+            **request,
+            **zip_parameters(ctx),
+        )
+
+    def passing(error: Exception) -> bool:
+        return is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME)
+
+    try:
+        answer = retry(
+            create,
+            passing=passing,
+            waiter=ctx.waiter,
+            limit=settings.role_wait,
+            what="the role to be assumable",
+            say=ctx.say,
+        )
+    except Exception as error:
+        there = find_function(ctx) if is_code(error, "ResourceConflictException") else None
+        if there is None:
+            raise
+        return mend_function(ctx, there)
+    seconds = await_function(ctx)
+    size = sizes.text(len(code(ctx).zipped))
+    return Done(answer["FunctionArn"], Action.CREATED, f"{size}, active after {seconds:.0f} s")
+
+
+def mend_function(ctx: Context, observed: Observed) -> Done:
+    """Gives a function that is there its configuration; a failed one gets its code again."""
+    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
+    if failed:
+        change_code(ctx)
+    elif any(d.attribute == STATE for d in observed.differences):
+        await_function(ctx, well=False)
+    if apply_configuration(ctx, observed.facts) or failed:
+        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+    return Done(observed.value, Action.ADOPTED, observed.detail)
+
+
+def change_code(ctx: Context) -> None:
+    """Lets the function run the code of the project."""
+    settings = ctx.settings
+    changed(
+        ctx,
+        lambda: ctx.aws("lambda").update_function_code(
+            FunctionName=settings.function_name,
+            ZipFile=code(ctx).zipped,
+            Architectures=[settings.architecture],
+            Publish=False,
+        ),
+    )
+
+
+def apply_configuration(ctx: Context, answer: dict[str, Any]) -> bool:
+    """Changes the configuration and the tags where they differ; whether anything did."""
+    client, arn = ctx.aws("lambda"), answer["Configuration"]["FunctionArn"]
+    change = configuration_change(ctx, answer)
+    if change.tags_before:
+        client.tag_resource(Resource=arn, Tags=change.tags_before)
+    if change.request:
+        changed(
+            ctx,
+            lambda: client.update_function_configuration(
+                FunctionName=ctx.settings.function_name, **change.request
+            ),
+        )
+    if change.tags_after:
+        client.tag_resource(Resource=arn, Tags=change.tags_after)
+    if change.tags_gone:
+        client.untag_resource(Resource=arn, TagKeys=list(change.tags_gone))
+    return bool(change.differences)
+
+
+def delete_function(ctx: Context, _value: str) -> None:
+    """Deletes the function with all its versions."""
+    try:
+        retry(
+            lambda: ctx.aws("lambda").delete_function(FunctionName=ctx.settings.function_name),
+            passing=lambda error: is_code(error, "ResourceConflictException"),
+            waiter=ctx.waiter,
+            limit=ctx.settings.function_wait,
+            what="another change of the function",
+            say=ctx.say,
+        )
+    except Exception as error:
+        if not is_code(error, "ResourceNotFoundException"):
+            raise
+
+
+ZIP_FUNCTION: Target[Context] = Target(
+    name="lambda-function",
+    help="Create the function if it does not exist",
+    needs=("lambda-role", "layers"),
+    order_only=("lambda-policies",),
+    uses=CONFIGURATION,
+    check=check_code,
+    observe=find_function,
+    act=create_function,
+    remove=delete_function,
+    owned=lambda _ctx, observed: is_ours(observed.facts.get("Tags") or {}),
+    permissions=(
+        "lambda:GetFunction",
+        "lambda:GetFunctionConfiguration",
+        "lambda:CreateFunction",
+        "lambda:UpdateFunctionConfiguration",
+        "lambda:TagResource",
+        "lambda:UntagResource",
+        "lambda:GetLayerVersion",
+        "iam:PassRole",
+    ),
+    removal=("lambda:DeleteFunction",),
+)
+
+
+# --- update-function ----------------------------------------------------------------------------
+
+
+def find_code(ctx: Context) -> Observed | None:
+    """The code that the function runs, with what it and the configuration differ in."""
+    answer = get_function(ctx)
+    if answer is None:
+        return None
+    now, wanted = answer["Configuration"], code_sha(ctx)
+    found = list(configuration_change(ctx, answer).differences)
+    if now.get("CodeSha256") != wanted:
+        found.append(Difference("code", str(now.get("CodeSha256"))[:12], wanted[:12]))
+    architecture = config.architecture_of(now)
+    if architecture != ctx.settings.architecture:
+        found.append(Difference("architecture", architecture, ctx.settings.architecture))
+    return Observed(wanted, (*found, *_state(now)), facts=answer)
+
+
+def update_function(ctx: Context, observed: Observed | None) -> Done:
+    """Changes the code and the configuration, each only where it differs, and waits."""
+    if observed is None:
+        raise ConflictError(
+            f"The function {ctx.settings.function_name} is gone.",
+            hint="Run the same command again: it is made anew.",
+        )
+    answer = observed.facts
+    if not is_settled(answer["Configuration"]):
+        await_function(ctx, well=False)
+    differing = {difference.attribute for difference in observed.differences}
+    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
+    if {"code", "architecture"} & differing or failed or "update-function" in ctx.forced:
+        change_code(ctx)
+    apply_configuration(ctx, answer)
+    return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+
+
+ZIP_UPDATE: Target[Context] = Target(
+    name="update-function",
+    help="Pack and run new code; apply a changed configuration",
+    needs=("lambda-function",),
+    order_only=("lambda-policies",),
+    uses=(*CONFIGURATION, "lambda_module"),
+    inputs=inputs,
+    check=check_code,
+    always=True,
+    again=True,
+    observe=find_code,
+    act=update_function,
+    permissions=(
+        "lambda:GetFunction",
+        "lambda:GetFunctionConfiguration",
+        "lambda:UpdateFunctionCode",
+        "lambda:UpdateFunctionConfiguration",
+    ),
+)
