@@ -1,0 +1,86 @@
+<?php
+
+declare(strict_types=1);
+
+namespace LambdaRuntime;
+
+/**
+ * An error with a type of its own. A handler may throw one:
+ *
+ *     throw new LambdaRuntime\LambdaError('OrderNotFound', 'There is no order 17.');
+ */
+final class LambdaError extends \RuntimeException
+{
+    public function __construct(public readonly string $type, string $message)
+    {
+        parent::__construct($message);
+    }
+}
+
+/** What is told of a failure: to the caller, to X-Ray and in the log. */
+final class Failure
+{
+    /** @param list<array{path: string, line: int, label: string}> $frames innermost first */
+    public function __construct(
+        public readonly string $type,
+        public readonly string $message,
+        private readonly array $frames = [],
+    ) {
+    }
+
+    public static function of(\Throwable $error): self
+    {
+        $type = $error instanceof LambdaError ? $error->type : $error::class;
+        $frames = [];
+        $place = ['path' => $error->getFile(), 'line' => $error->getLine()];
+        foreach ([...$error->getTrace(), []] as $call) {
+            $function = ($call['class'] ?? '') . ($call['type'] ?? '') . ($call['function'] ?? 'main');
+            // The runtime's own frames are of no use to whoever reads this.
+            if ($place['path'] !== '' && dirname($place['path']) !== __DIR__) {
+                $frames[] = $place + ['label' => $function];
+            }
+            $place = ['path' => $call['file'] ?? '', 'line' => $call['line'] ?? 0];
+        }
+        return new self($type, $error->getMessage(), $frames);
+    }
+
+    /** The error as the Runtime API takes it. */
+    public function body(?string $requestId = null): string
+    {
+        $told = [
+            'errorType' => $this->type,
+            'errorMessage' => $this->message,
+            'stackTrace' => array_map(
+                fn (array $frame): string => "$frame[label] at $frame[path] line $frame[line]",
+                $this->frames,
+            ),
+        ];
+        return self::json($requestId === null ? $told : $told + ['requestId' => $requestId]);
+    }
+
+    /** The error as AWS X-Ray takes it: JSON on one line, in ASCII. */
+    public function xrayCause(): string
+    {
+        $exception = ['type' => $this->type, 'message' => $this->message, 'stack' => $this->frames];
+        return self::json([
+            'working_directory' => (string) getcwd(),
+            'exceptions' => [$exception],
+            'paths' => array_values(array_unique(array_column($this->frames, 'path'))),
+        ], 0);
+    }
+
+    public function log(): void
+    {
+        $lines = array_map(
+            fn (array $frame): string => "\n  $frame[label] at $frame[path] line $frame[line]",
+            $this->frames,
+        );
+        error_log("[ERROR] $this->type: $this->message" . implode('', $lines));
+    }
+
+    private static function json(mixed $value, int $flags = JSON_UNESCAPED_UNICODE): string
+    {
+        return json_encode($value, $flags | JSON_UNESCAPED_SLASHES | JSON_INVALID_UTF8_SUBSTITUTE
+            | JSON_PARTIAL_OUTPUT_ON_ERROR);
+    }
+}
