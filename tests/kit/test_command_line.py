@@ -1,0 +1,152 @@
+"""The command line: help, names, statuses, and the commands that need no AWS."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lambdaimg.cli import COMMANDS, target_settings
+from lambdaimg.commands.init import names_of
+from lambdaimg.commands.logs import seconds_of
+from lambdaimg.errors import UsageError
+from lambdaimg.settings import FIELDS
+from lambdaimg.targets import TARGETS
+from tests.support.commandline import CommandLine
+
+HEAVY = {"boto3", "botocore", "docker", "ministack"}
+
+
+def test_help_groups_the_commands_and_imports_nothing_heavy(lambdaimg: CommandLine) -> None:
+    shown = lambdaimg("--help", PYTHONPROFILEIMPORTTIME="1", COLUMNS="120").ok()
+    for group in ("Project", "Deploy", "Operate", "Local"):
+        assert f" {group} " in shown.stdout
+    for name in [*COMMANDS, *(target.name for target in TARGETS)]:
+        assert f" {name} " in shown.stdout
+    imported = {line.rpartition("|")[2].strip() for line in shown.stderr.splitlines()}
+    assert "lambdaimg.app" in imported
+    assert not HEAVY & {name.partition(".")[0] for name in imported}
+
+
+@pytest.mark.parametrize("name", [*COMMANDS, *(target.name for target in TARGETS)])
+def test_every_command_has_help_of_its_own(lambdaimg: CommandLine, name: str) -> None:
+    assert f"lambdaimg {name}" in lambdaimg(name, "--help").ok().stdout
+
+
+def test_a_target_has_the_settings_of_all_it_needs() -> None:
+    assert "dockerfile" in target_settings("update-function")
+    assert "policies_file" in target_settings("lambda-sqs-trigger")
+    assert "batch_size" not in target_settings("lambda-function")
+    for target in TARGETS:
+        assert set(target_settings(target.name)) <= set(FIELDS)
+
+
+def test_init_overwrites_nothing(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    (tmp_path / "payload.json").write_text("1")
+    result = lambdaimg("init", "--name", "My-Fn", "--json").ok().json()["result"]
+    assert sorted(result["kept"]) == ["Dockerfile", "payload.json"]
+    assert sorted(result["made"]) == ["lambdaimg.toml", "policies"]
+    assert (tmp_path / "Dockerfile").read_text() == "FROM scratch\n"
+    assert 'function_name = "My-Fn"' in (tmp_path / "lambdaimg.toml").read_text()
+    again = lambdaimg("init", "--json").ok().json()["result"]
+    assert again["made"] == []
+
+
+def test_init_gives_everything_its_name(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    lambdaimg("init", "new", "--name", "Two-Words").ok()
+    folder = tmp_path / "new"
+    assert (folder / "two_words.py").is_file()
+    assert 'CMD ["two_words.handler"]' in (folder / "Dockerfile").read_text()
+    assert "hello_lambda" not in (folder / "Dockerfile").read_text()
+    shown = lambdaimg("settings", "--json", folder=folder).ok().json()["result"]
+    assert shown["image_name"] == {"value": "two-words", "source": "lambdaimg.toml"}
+    assert shown["lambda_module"]["value"] == "two_words.py"
+
+
+def test_names() -> None:
+    assert vars(names_of("A_b-C9")) == {"name": "A_b-C9", "image": "a-b-c9", "module": "a_b_c9"}
+    for wrong in ("", "9a", "a b", "a" * 60, "ä"):
+        with pytest.raises(UsageError):
+            names_of(wrong)
+
+
+def test_settings_mask_the_environment(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    (tmp_path / "lambdaimg.toml").write_text('environment = {API_KEY = "hunter2"}\n')
+    shown = lambdaimg("settings").ok()
+    assert "API_KEY=***" in shown.stdout
+    assert "hunter2" not in shown.stdout + lambdaimg("settings", "--json").ok().stdout
+
+
+def test_clean_where_there_is_nothing(lambdaimg: CommandLine) -> None:
+    assert lambdaimg("clean").ok().stdout == "0 records removed\n"
+
+
+def test_clean_leaves_no_record(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    state = tmp_path / ".lambdaimg" / "123456789012-us-east-1-fn"
+    state.mkdir(parents=True)
+    (state / "image.json").write_text("{}")
+    (state.parent / "identity.json").write_text("{}")
+    assert lambdaimg("clean", "--json").ok().json()["result"] == {"removed": 1}
+    assert list(state.parent.rglob("*.json")) == []
+
+
+def test_version(lambdaimg: CommandLine) -> None:
+    from lambdaimg import __version__
+
+    assert lambdaimg("--version").ok().stdout == f"lambdaimg {__version__}\n"
+
+
+def test_completion_knows_every_command(lambdaimg: CommandLine) -> None:
+    offered = lambdaimg(
+        _LAMBDAIMG_COMPLETE="complete_bash", COMP_WORDS="lambdaimg lambda-", COMP_CWORD="1"
+    )
+    names = {target.name for target in TARGETS if target.name.startswith("lambda-")}
+    assert names <= set(offered.stdout.split())
+
+
+def test_usage_errors_end_with_status_2(lambdaimg: CommandLine) -> None:
+    assert lambdaimg("nonsense").status == 2
+    assert lambdaimg("image", "--batch-size", "3").status == 2
+    assert lambdaimg("--env", "prod", "settings").status == 2
+
+
+def test_errors_are_json_too(lambdaimg: CommandLine) -> None:
+    result = lambdaimg("settings", "--json", LAMBDAIMG_MEMORY="1")
+    assert result.status == 2
+    assert json.loads(result.stdout)["error"]["code"] == "Settings"
+
+
+def test_spans_of_time() -> None:
+    assert [seconds_of(x) for x in ("30s", "10m", "2h", "1d")] == [30, 600, 7200, 86_400]
+    with pytest.raises(UsageError):
+        seconds_of("soon")
+
+
+def test_mistakes_in_the_command_line_are_json_too(lambdaimg: CommandLine) -> None:
+    for words in (("nonsense",), ("show",), ("invoke", "--nonsense"), ("local", "nonsense")):
+        result = lambdaimg(*words, "--json")
+        assert result.status == 2
+        assert result.json()["error"]["code"] == "Usage"
+
+
+def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    with lambdaimg.start("settings") as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    assert "Traceback" not in said
+    assert "fault of lambdaimg" not in said
+
+
+def test_a_payload_that_a_flag_names_is_found_from_here(
+    tmp_path: Path, lambdaimg: CommandLine
+) -> None:
+    (tmp_path / "lambdaimg.toml").write_text("")
+    folder = tmp_path / "sub"
+    folder.mkdir()
+    (folder / "p.json").write_text("{nope}")
+    result = lambdaimg("invoke", "--payload", "p.json", folder=folder)
+    assert "p.json is not JSON" in result.stderr

@@ -1,0 +1,3 @@
+set -e
+cat /nonexistent-table
+handler() { echo never; }

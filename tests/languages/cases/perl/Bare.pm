@@ -1,0 +1,3 @@
+package Bare;
+use parent 'LambdaRuntime';
+1;

@@ -1,0 +1,4 @@
+package Broken;
+use parent 'LambdaRuntime';
+sub handler { return (
+1;

@@ -1,0 +1,4 @@
+package Lacking;
+use parent 'LambdaRuntime';
+use No::Such::Module;
+1;

@@ -1,0 +1,3 @@
+<?php
+
+function handler(mixed $event) { return [1, ;

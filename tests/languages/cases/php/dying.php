@@ -1,0 +1,3 @@
+<?php
+
+throw new DomainException('there is no table');

@@ -1,0 +1,1 @@
+answer() { printf '{"theirs": "bash", "event": %s}' "$1"; }

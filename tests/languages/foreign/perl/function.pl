@@ -1,0 +1,2 @@
+sub answer { return { theirs => 'perl', event => $_[0] } }
+1;

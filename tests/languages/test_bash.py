@@ -1,0 +1,40 @@
+"""The bash runtime."""
+
+from __future__ import annotations
+
+import json
+
+from tests.languages.contract import Contract, do, error_of
+from tests.languages.foreign import ForeignContract
+from tests.languages.language import BASH, Served
+from tests.languages.wire import WireContract
+
+
+class TestBash(WireContract, ForeignContract, Contract):
+    language = BASH
+
+    def test_a_variable_that_is_not_set(self, pool: Served) -> None:
+        assert error_of(pool.invoke(do("unset")))["errorType"] == "UnboundVariable"
+        pool.logged("nothing_of_that_name: unbound variable")
+
+    def test_a_status_other_than_0(self, pool: Served) -> None:
+        told = error_of(pool.invoke(do("status")))
+        assert told["errorMessage"] == "the handler ended with status 5: return 5"
+
+    def test_set_e_names_the_command(self, pool: Served) -> None:
+        told = error_of(pool.invoke(do("fail")))
+        assert told["errorMessage"] == "the handler ended with status 2: ls /nonexistent"
+        assert [frame.split(" at ")[0] for frame in told["stackTrace"]] == [
+            "deeper",
+            "do_fail",
+            "handler",
+        ]
+
+    def test_what_a_failed_handler_printed_is_logged(self, pool: Served) -> None:
+        assert error_of(pool.invoke(do("partial")))["errorType"] == "Error"
+        pool.logged("half an answer\n")
+
+    def test_the_event_is_on_stdin_and_the_first_argument(self, pool: Served) -> None:
+        event = json.dumps({"a": "x" * 100_000}).encode()
+        assert pool.invoke(event).payload == event
+        assert json.loads(pool.invoke(do("length")).payload) == len(do("length"))
