@@ -1,0 +1,5 @@
+"""A handler that gives its event back."""
+
+
+def handler(event, context):
+    return event
