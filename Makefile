@@ -8,7 +8,7 @@ WORKERS ?= 2
 PYTEST ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test unit lint types format docs bench lock clean-dev
+.PHONY: help venv demo test unit lint types audit format docs bench lock clean-dev
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ lint: $(STAMP) ## Style and layout of the code
 
 types: $(STAMP) ## Types of the package
 	@$(BIN)/mypy --strict lambdaimg
+
+audit: $(STAMP) ## Ask a database of vulnerabilities about the pinned requirements
+	@$(BIN)/python scripts/audit
 
 format: $(STAMP) ## Put the code into the project's layout
 	@$(BIN)/ruff check --fix .
