@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambdaimg.commands import emulation, serve
+from lambdaimg.emulator.filewatch import Files
 from lambdaimg.emulator.protocol import FunctionSpec
 from lambdaimg.errors import LambdaimgError, UsageError
 from lambdaimg.session import Session
@@ -47,7 +48,28 @@ def run(
         raise UsageError("watch builds the project's image.", hint="Use `serve --image`.")
     wishes = emulation.Wishes("", no_docker, with_credentials, network, debug_port)
     doors = serve.Doors(port, concurrency, reserved, idle, url, url_port, queue)
-    serve.serve(session, wishes, doors, lambda pool, spec: Watch(session, pool, spec).run())
+    # As they are before the first environment reads them: what is saved from here on is noticed.
+    files = Files(lambda: paths(session))
+    serve.serve(session, wishes, doors, lambda pool, spec: Watch(session, pool, spec).run(files))
+
+
+def paths(session: Session) -> Iterable[str]:
+    """The files and folders of the build context, and those that say what it is."""
+    from lambdaimg.container.context import ContextSpec, scan
+
+    root = session.project.resolve()
+    yield str(root)
+    for name in (".dockerignore", session.settings.dockerfile):
+        yield str(root / name)
+    try:
+        context = scan(ContextSpec(root, session.settings.dockerfile))
+    except LambdaimgError:
+        return  # the build will say what is wrong
+    for entry in context.entries:
+        if isinstance(entry.source, str) and entry.kind == "file":
+            yield entry.source
+        elif entry.kind == "dir":
+            yield str(root / entry.path)
 
 
 MAX_MOUNTS = 32
@@ -74,11 +96,8 @@ class Watch:
         self._places: dict[str, str] = {}
         self._recipe = self._read_recipe()
 
-    def run(self) -> None:
+    def run(self, files: Files) -> None:
         """Follow the files until an exception, such as KeyboardInterrupt, ends it."""
-        from lambdaimg.emulator.filewatch import Files
-
-        files = Files(self._paths)
         try:
             self._prepare()
             while True:
@@ -101,23 +120,6 @@ class Watch:
     def _defining(self) -> set[str]:
         """The files that say what the image is made of."""
         return {".dockerignore", self._session.settings.dockerfile}
-
-    def _paths(self) -> Iterable[str]:
-        """The files and folders of the build context, and those that say what it is."""
-        from lambdaimg.container.context import ContextSpec, scan
-
-        yield str(self._root)
-        for name in (".dockerignore", self._session.settings.dockerfile):
-            yield str(self._root / name)
-        try:
-            context = scan(ContextSpec(self._root, self._session.settings.dockerfile))
-        except LambdaimgError:
-            return  # the build will say what is wrong
-        for entry in context.entries:
-            if isinstance(entry.source, str) and entry.kind == "file":
-                yield entry.source
-            elif entry.kind == "dir":
-                yield str(self._root / entry.path)
 
     def _apply(self, changed: set[str]) -> None:
         """Serve what the changed files, paths of the project, make of the function."""
@@ -155,7 +157,7 @@ class Watch:
         self._places = {}
         if not self._spec.image:
             return
-        for path in map(self._relative, self._paths()):
+        for path in map(self._relative, paths(self._session)):
             place = self._recipe.replaceable(path)
             if place is not None and (self._root / path).is_file():
                 self._places[path] = place

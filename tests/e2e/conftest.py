@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -109,26 +108,12 @@ def remove_images(engine: Any, name: str) -> None:
         ):
             with suppress(NotFound, APIError):
                 container.remove(force=True)
-        with suppress(NotFound, APIError):
-            engine.images.remove(image.id, force=True)
+        for tag in (tag for tag in image.tags if f"{name}:" in tag):
+            with suppress(NotFound, APIError):
+                engine.images.remove(tag, force=True, noprune=True)
 
 
 @pytest.fixture
 def project(new_project: Callable[..., Project]) -> Project:
     """A scaffolded project."""
     return new_project()
-
-
-@pytest.fixture
-def wait_for() -> Callable[..., Any]:
-    """`wait_for(look, what)` looks until the answer is true; fails the test after a minute."""
-
-    def wait(look: Callable[[], Any], what: str, limit: float = 60.0) -> Any:
-        deadline = time.monotonic() + limit
-        while time.monotonic() < deadline:
-            if answer := look():
-                return answer
-            time.sleep(0.25)
-        pytest.fail(f"{what}: not within {limit:.0f} s")
-
-    return wait

@@ -15,6 +15,7 @@ from tests.e2e.conftest import SQS_POLICY, Project
 from tests.support.commandline import CommandLine
 from tests.support.endpoint import AwsEndpoint
 from tests.support.proxy import CountingProxy
+from tests.support.waiting import until
 
 UP_TO_DATE = "up to date"
 
@@ -169,7 +170,7 @@ def test_policies_that_others_attached_stay(project: Project) -> None:
     assert [policy["PolicyArn"] for policy in left] == [foreign]
 
 
-def test_a_message_goes_through_the_trigger(project: Project, wait_for: Callable[..., Any]) -> None:
+def test_a_message_goes_through_the_trigger(project: Project) -> None:
     refused = project("lambda-sqs-trigger")
     assert refused.status == 2
     assert "no policy that lets the function read the queue" in refused.stderr
@@ -179,7 +180,9 @@ def test_a_message_goes_through_the_trigger(project: Project, wait_for: Callable
     sqs, awslambda = project.aws.client("sqs"), project.aws.client("lambda")
     url = sqs.get_queue_url(QueueName=f"{project.name}-queue")["QueueUrl"]
     sqs.send_message(QueueUrl=url, MessageBody='{"name": "from the queue"}')
-    log = wait_for(lambda: "from the queue" in project("logs").stdout, "the handler logs it")
+    log = until(
+        lambda: "from the queue" in project("logs").stdout, "the handler logs it", pause_s=0.25
+    )
     assert log
 
     project.set("batch_size", "batch_size = 3")

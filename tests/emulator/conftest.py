@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from lambdaimg.emulator.process import ProcessExecutor
 from lambdaimg.emulator.protocol import FunctionSpec
 
 HERE = Path(__file__).parent
-# The label of images and containers that these tests make.
+# The label of containers that these tests make.
 MARK = "lambdaimg.test"
 SCRIPTED = Path(__file__).with_name("scripted.py")
 # -I and -S: the runtime needs nothing but the standard library, and starts in half the time.
@@ -80,21 +81,27 @@ def serve(log: Log) -> Iterator[Callable[..., FunctionPool]]:
         pool.close()
 
 
-def built(engine: Any, base_image: str, folder: str) -> str:
-    image, _ = engine.images.build(path=str(HERE / folder), rm=True, labels={MARK: "emulator"})
-    return str(image.id)
+@contextmanager
+def built(engine: Any, folder: str, run_id: str) -> Iterator[str]:
+    """An image's ID. It has a name, for the engine removes unnamed parents with an image."""
+    name = f"t-{run_id}-emulator-{folder}"
+    image, _ = engine.images.build(path=str(HERE / folder), tag=name, rm=True)
+    yield str(image.id)
+    engine.images.remove(name, noprune=True)
 
 
 @pytest.fixture(scope="session")
-def image(engine: Any, base_image: str) -> str:
+def image(engine: Any, base_image: str, run_id: str) -> Iterator[str]:
     """A function in Perl, by its image's ID."""
-    return built(engine, base_image, "image")
+    with built(engine, "image", run_id) as image_id:
+        yield image_id
 
 
 @pytest.fixture(scope="session")
-def stranger(engine: Any, base_image: str) -> str:
+def stranger(engine: Any, base_image: str, run_id: str) -> Iterator[str]:
     """A function in bash with a bootstrap of its own."""
-    return built(engine, base_image, "stranger")
+    with built(engine, "stranger", run_id) as image_id:
+        yield image_id
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -33,6 +32,7 @@ from lambdaimg.errors import UsageError
 from lambdaimg.session import Session
 from tests.support.commandline import CommandLine
 from tests.support.endpoint import AwsEndpoint
+from tests.support.waiting import until
 
 from .test_containers import do
 
@@ -200,9 +200,8 @@ def test_an_interrupted_run_leaves_nothing(
 ) -> None:
     words = ("run", "--image", image, "--json-payload", '{"do": "sleep"}', "--timeout", "60")
     process = lambdaimg.start(*words)
-    while not containers_of(process.pid):
-        time.sleep(0.01)
-        assert process.poll() is None
+    until(lambda: containers_of(process.pid) or process.poll() is not None, "a container")
+    assert process.poll() is None
     process.send_signal(number)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -232,8 +231,9 @@ def test_serve_interrupted_in_the_middle_leaves_nothing(serving: Serving, image:
         body = do("sleep")
         head = "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nHost: x\r\n"
         c.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        while b"START" not in (served.process.stderr or c).readline():  # type: ignore[union-attr]
-            pass
+        assert served.process.stderr is not None
+        while b"START" not in (line := served.process.stderr.readline()):
+            assert line
         served.end()
     assert served.process.returncode == 0
     assert containers_of(served.process.pid) == []
@@ -266,13 +266,12 @@ def test_serve_feeds_from_a_queue(
     served = serving("--image", image, "--queue", name, **moto_server.variables)
     assert served.result["queue"] == name
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    while sum(
-        map(
-            int,
-            client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"].values(),
-        )
-    ):
-        time.sleep(0.05)
+
+    def empty() -> bool:
+        told = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return not any(map(int, told.values()))
+
+    until(empty, "the queue is empty", pause_s=0.05)
     client.close()
     assert "START RequestId" in served.end()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from lambdaimg.emulator.isolation import USER, create_body, exit_code, start_fai
 from lambdaimg.emulator.owner import is_abandoned, owner_mark
 from lambdaimg.emulator.pool import RETIRE
 from lambdaimg.emulator.protocol import FunctionSpec, Outcome
+from tests.support.waiting import until
 
 from .conftest import MARK, Log
 
@@ -147,12 +147,13 @@ def test_a_file_can_be_laid_over_the_image_s(run: Run, image: str, tmp_path: Pat
 def running_container(run_id: str) -> dict[str, Any]:
     """The one container of the test, once it runs; the engine lists some before it knows them."""
     engine = Engine(dialer(endpoint()))
-    while True:
-        running = [c for c in engine.containers(f"{MARK}={run_id}") if c["State"] == "running"]
-        if running:
-            facts: dict[str, Any] = engine.get(f"/containers/{running[0]['Id']}/json")
-            return facts
-        time.sleep(0.01)
+
+    def running() -> list[dict[str, Any]]:
+        return [c for c in engine.containers(f"{MARK}={run_id}") if c["State"] == "running"]
+
+    [first, *_] = until(running, "a container runs")
+    facts: dict[str, Any] = engine.get(f"/containers/{first['Id']}/json")
+    return facts
 
 
 def test_a_held_container_reads_what_is_there_when_it_is_let_go(
@@ -182,8 +183,10 @@ def test_a_held_container_that_is_not_wanted_is_taken_away(run: Run, run_id: str
     facts = json.loads(pool.invoke(do("facts")).payload)
     assert facts["environment"]["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"] == "512"
     engine = Engine(dialer(endpoint()))
-    while unwanted in {c["Id"] for c in engine.containers(f"{MARK}={run_id}")}:
-        time.sleep(0.01)
+    until(
+        lambda: unwanted not in {c["Id"] for c in engine.containers(f"{MARK}={run_id}")},
+        "the container is gone",
+    )
 
 
 def test_an_image_without_a_shell_is_started_as_ever(
@@ -199,7 +202,7 @@ def test_an_image_without_a_shell_is_started_as_ever(
     pool.update(spec, prestart=True)
     assert pool.invoke(do("words")).payload == b'"first words"'
     pool.close()
-    engine.images.remove(bare.id, force=True)
+    engine.images.remove(bare.id, force=True, noprune=True)
 
 
 def test_an_image_of_a_stranger_runs_unchanged(run: Run, stranger: str) -> None:
@@ -213,8 +216,11 @@ def test_closing_in_the_middle_of_everything_leaves_nothing(run: Run, run_id: st
     pool = run(max_environments=4)
     with ThreadPoolExecutor(4) as threads:
         outcomes = [threads.submit(pool.invoke, do("sleep")) for _ in range(4)]
-        while pool.open_events < 4:
-            os.sched_yield()
+        ended = until(
+            lambda: pool.open_events == 4 or [o.result() for o in outcomes if o.done()],
+            "four events are taken in",
+        )
+        assert ended is True
         pool.close()
         assert {error_of(o.result())["errorType"] for o in outcomes} == {"Sandbox.Stopped"}
     assert Engine(dialer(endpoint())).containers(f"{MARK}={run_id}") == []

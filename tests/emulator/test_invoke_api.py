@@ -18,6 +18,7 @@ import pytest
 from lambdaimg.emulator.function_pool import FunctionPool
 from lambdaimg.emulator.invoke_api import InvokeApi, function_name
 from lambdaimg.emulator.protocol import MAX_ASYNC, MAX_REQUEST
+from tests.support.waiting import until
 
 from .conftest import Log, steps
 
@@ -106,8 +107,7 @@ def test_an_asynchronous_event_is_run_though_nobody_waits(client: Any, log: Log)
     )
     assert (answer["StatusCode"], answer["Payload"].read()) == (202, b"")
     client.invoke(FunctionName="scripted", Payload=b"1")
-    while "did it\n" not in log.text:
-        client.invoke(FunctionName="scripted", Payload=b"1")
+    until(lambda: "did it\n" in log.text, "the event is run")
     assert log.text.count("did it\n") == 1
 
 
@@ -116,14 +116,12 @@ def test_an_asynchronous_event_that_is_throttled_is_run_later(serve: Serve, log:
     [client] = client_of(pool)
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(pool.invoke, steps(["sleep", 0.5], ["respond", "1"]))
-        while not pool.open_events:
-            os.sched_yield()
+        until(lambda: pool.open_events, "the event is taken in")
         event = steps(["out", "later\n"], ["respond", "1"])
         answer = client.invoke(FunctionName="scripted", Payload=event, InvocationType="Event")
         assert answer["StatusCode"] == 202
         assert slow.result().payload == b"1"
-    while "later\n" not in log.text:
-        os.sched_yield()
+    until(lambda: "later\n" in log.text, "the event is run")
 
 
 def test_a_dry_run_runs_nothing(client: Any, pool: FunctionPool, log: Log) -> None:
@@ -240,11 +238,9 @@ def test_a_caller_that_goes_away_does_not_end_its_event(pool: FunctionPool, log:
     conn = http.client.HTTPConnection("127.0.0.1", port)
     event = steps(["sleep", 0.2], ["out", "finished\n"], ["respond", "1"])
     conn.request("POST", "/2015-03-31/functions/function/invocations", event)
-    while not pool.open_events:
-        os.sched_yield()
+    until(lambda: pool.open_events, "the event is taken in")
     conn.close()
-    while "finished\n" not in log.text:
-        os.sched_yield()
+    until(lambda: "finished\n" in log.text, "the event is run")
     assert pool.invoke(b"1").payload == b"1"
     assert pool.size == 1
 

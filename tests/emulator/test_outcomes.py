@@ -16,6 +16,7 @@ import pytest
 from lambdaimg.emulator.function_pool import FunctionPool
 from lambdaimg.emulator.process import ProcessExecutor
 from lambdaimg.emulator.protocol import MAX_RESPONSE, FunctionSpec, Invocation, Outcome
+from tests.support.waiting import until
 
 from .conftest import Log, scripted, steps
 
@@ -331,8 +332,7 @@ def test_closing_answers_what_is_open_and_leaves_nothing(serve: Serve) -> None:
     pid = json.loads(pool.invoke(steps(["child", 60], ["facts"])).payload)["pid"]
     with ThreadPoolExecutor(1) as threads:
         open_event = threads.submit(pool.invoke, steps(["sleep", 60]))
-        while not pool.open_events:
-            pass
+        until(lambda: pool.open_events, "the event is taken in")
         pool.close()
         assert error_of(open_event.result())["errorType"] == "Sandbox.Stopped"
     await_end_of_group(pid)
@@ -378,5 +378,4 @@ def wait_for_end(pid: int) -> None:
 
         select.select([descriptor], [], [], 30)
         os.close(descriptor)
-    while Path(f"/proc/{pid}").exists():
-        os.sched_yield()
+    until(lambda: not Path(f"/proc/{pid}").exists(), f"process {pid} is gone")

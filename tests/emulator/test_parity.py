@@ -109,7 +109,7 @@ def through_the_embedded_aws(
     yield call
     client.delete_function(FunctionName=name)
     client.close()
-    engine.images.remove(f"{name}:1", force=True)
+    engine.images.remove(f"{name}:1", force=True, noprune=True)
 
 
 def masked(answer: Answer) -> tuple[Any, bool]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +18,7 @@ from lambdaimg.container.dockerfile import parse
 from lambdaimg.container.overlay import Recipe, recipe
 from lambdaimg.emulator.filewatch import Files
 from tests.support.commandline import CommandLine
+from tests.support.waiting import until
 
 from .conftest import HERE
 from .test_commands import Served, containers_of
@@ -200,12 +201,11 @@ def watched(sources: Path, lambdaimg: CommandLine, unique: Any, engine: Any) -> 
     if served.process.poll() is None:
         served.end()
     assert containers_of(served.process.pid) == []
-    engine.images.remove(name, force=True)
+    engine.images.remove(name, force=True, noprune=True)
 
 
 def await_words(served: Served, words: str) -> None:
-    while json.loads(served.invoke(do("words"))) != words:
-        time.sleep(0.02)
+    until(lambda: json.loads(served.invoke(do("words"))) == words, f"the answer is {words}")
 
 
 def test_a_saved_file_is_served_without_a_build(watched: Served, sources: Path) -> None:
@@ -213,8 +213,8 @@ def test_a_saved_file_is_served_without_a_build(watched: Served, sources: Path) 
     with ThreadPoolExecutor(1) as threads:
         slow = threads.submit(watched.invoke, do("pause"))
         assert watched.process.stderr is not None
-        while b"START" not in watched.process.stderr.readline():
-            pass
+        while b"START" not in (line := watched.process.stderr.readline()):
+            assert line
         (sources / "words.txt").write_text("second words\n")
         await_words(watched, "second words")
         assert slow.result() == b'"first words"'
@@ -255,8 +255,7 @@ def test_a_plain_process_is_started_anew(project: Path, lambdaimg: CommandLine) 
     served = Served(lambdaimg.at(project).start(*words))
     assert served.invoke(b"{}") == b'"one"'
     handler.write_text("def handler(event, context):\n    return 'other'\n")
-    while served.invoke(b"{}") != b'"other"':
-        time.sleep(0.02)
+    until(lambda: served.invoke(b"{}") == b'"other"', "the new code answers")
     assert "hello_lambda.py: started anew" in served.end()
     assert served.process.returncode == 0
 
@@ -265,3 +264,23 @@ def test_an_image_without_sources_cannot_be_watched(lambdaimg: CommandLine) -> N
     done = lambdaimg("watch", "--image", "x")
     assert done.status == 2
     assert "watch builds the project's image" in done.stderr
+
+
+def test_what_is_saved_while_it_starts_is_noticed(
+    project: Path, lambdaimg: CommandLine, tmp_path: Path
+) -> None:
+    handler, loaded = project / "hello_lambda.py", tmp_path / "loaded"
+    answer = "def handler(event, context):\n    return {!r}\n"
+    handler.write_text(f"open({str(loaded)!r}, 'w').close()\n" + answer.format("one"))
+    process = lambdaimg.at(project).start("watch", "--no-docker", "--port", "0", "--json")
+    assert process.stdout is not None
+    pipe = process.stdout.fileno()
+    with open(f"/proc/self/fd/{pipe}", "wb", buffering=0) as other_end:  # noqa: PTH123
+        # Its line about where it serves has to wait.
+        other_end.write(b"." * fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096))
+    until(loaded.exists, "an environment with the old code")
+    handler.write_text(answer.format("other"))
+    assert set(process.stdout.read(4096)) == set(b".")
+    served = Served(process)
+    until(lambda: served.invoke(b"{}") == b'"other"', "the new code answers")
+    assert "hello_lambda.py: started anew" in served.end()

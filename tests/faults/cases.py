@@ -94,7 +94,7 @@ def not_pushed(project: Project) -> None:
 def no_image(project: Project) -> None:
     project.forget("image")
     for name in project.names_in_engine():
-        project.kit.engine.api.remove_image(name, force=True)
+        project.kit.engine.api.remove_image(name, force=True, noprune=True)
 
 
 def no_role(project: Project) -> None:

@@ -433,4 +433,4 @@ class Kit:
             proxy.forget()
         for project in self.projects:
             for name in project.names_in_engine():
-                self.engine.api.remove_image(name, force=True)
+                self.engine.api.remove_image(name, force=True, noprune=True)

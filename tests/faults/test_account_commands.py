@@ -139,7 +139,7 @@ def test_diff_of_what_was_never_made(kit: Kit) -> None:
 def test_diff_needs_no_record_and_no_image(deployed: Project) -> None:
     deployed.run("clean").ok()
     for name in deployed.names_in_engine():
-        deployed.kit.engine.api.remove_image(name, force=True)
+        deployed.kit.engine.api.remove_image(name, force=True, noprune=True)
     assert result(deployed.run("diff", "--json"), "diff")["differs"] is False
     deployed.handler("something else")
     targets = result(deployed.run("diff", "--json"), "diff", status=4)["targets"]

@@ -84,7 +84,7 @@ def remove_image(engine: Any, name: str) -> None:
     from docker.errors import ImageNotFound
 
     try:
-        engine.images.remove(name, force=True)
+        engine.images.remove(name, force=True, noprune=True)
     except ImageNotFound:
         return
 

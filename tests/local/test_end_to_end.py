@@ -6,8 +6,7 @@ import base64
 import json
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,21 +18,11 @@ from lambdaimg.local.containers import INSTANCE_LABEL, instance_label
 from lambdaimg.local.registry import local_repository_uri
 from lambdaimg.local.state import StateFiles, lock_holder
 from tests.support.endpoint import AwsEndpoint
+from tests.support.waiting import until
 
 IMAGE = Path(__file__).parent / "image"
 ROLE = "arn:aws:iam::000000000000:role/local"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:"
-LIMIT_S = 60
-
-
-def until(look: Callable[[], Any]) -> Any:
-    """The first true answer; polled, and given up after `LIMIT_S`."""
-    deadline = time.monotonic() + LIMIT_S
-    while not (found := look()):
-        if time.monotonic() > deadline:
-            pytest.fail("it did not happen")
-        time.sleep(0.05)
-    return found
 
 
 @dataclass(frozen=True)
@@ -89,7 +78,7 @@ def deployed(local: server.LocalAws, engine: Any, name: str) -> Account:
     image.tag(target, "v1")
     auth = {"username": user, "password": password}
     said = list(engine.images.push(target, "v1", auth_config=auth, stream=True, decode=True))
-    engine.images.remove(f"{target}:v1")
+    engine.images.remove(f"{target}:v1", noprune=True)
     digest = next(line["aux"]["Digest"] for line in said if "Digest" in line.get("aux", {}))
     return Account(local, engine, f"{target}@{digest}")
 
@@ -101,7 +90,7 @@ def account(
     account = deployed(local_aws, engine, f"t-{run_id}/team/hello")
     account.create("hello")
     yield account
-    engine.images.remove(account.image_uri, force=True)
+    engine.images.remove(account.image_uri, force=True, noprune=True)
 
 
 def test_a_function_answers_byte_for_byte(account: Account) -> None:
@@ -164,7 +153,10 @@ def test_a_deleted_function_leaves_no_container(account: Account) -> None:
     account.invoke("leaving", {})
     assert {container.id for container in account.containers()} - before
     account.client("lambda").delete_function(FunctionName="leaving")
-    until(lambda: not {container.id for container in account.containers()} - before)
+    until(
+        lambda: not {container.id for container in account.containers()} - before,
+        "the containers are gone",
+    )
 
 
 @pytest.mark.parametrize("place", ["registry", "elsewhere"])
@@ -182,7 +174,7 @@ def test_an_image_that_is_not_there_is_the_functions_failure(account: Account, p
 
 
 def test_an_image_that_the_engine_lost_is_pulled(account: Account) -> None:
-    account.engine.images.remove(account.image_uri, force=True)
+    account.engine.images.remove(account.image_uri, force=True, noprune=True)
     account.create("pulled")
 
     assert account.invoke("pulled", {})[0] is None
@@ -200,7 +192,9 @@ def test_a_message_goes_through_a_container_to_another_queue(account: Account) -
     )
     sqs.send_message(QueueUrl=source, MessageBody="send sink")
 
-    received = until(lambda: sqs.receive_message(QueueUrl=sink, WaitTimeSeconds=1).get("Messages"))
+    received = until(
+        lambda: sqs.receive_message(QueueUrl=sink, WaitTimeSeconds=1).get("Messages"), "a message"
+    )
 
     assert [message["Body"] for message in received] == ["from a container"]
     client.delete_event_source_mapping(UUID=mapping["UUID"])
@@ -228,9 +222,9 @@ def test_nothing_runs_on_when_it_is_down(
     assert account.containers()
     if killed:
         os.kill(local.pid, signal.SIGKILL)
-        until(lambda: lock_holder(StateFiles(home)) is None)
+        until(lambda: lock_holder(StateFiles(home)) is None, "the server is gone")
 
     server.down(home)
-    engine.images.remove(f"t-{run_id}/gone:{killed}")
+    engine.images.remove(f"t-{run_id}/gone:{killed}", noprune=True)
 
     assert account.containers() == []

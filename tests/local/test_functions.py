@@ -23,6 +23,7 @@ from lambdaimg.local.functions import (
     install,
     result_of,
 )
+from tests.support.waiting import until
 
 AROUND = Surroundings("http://127.0.0.1:14566", "http://host.docker.internal:14566")
 ARN = "arn:aws:lambda:eu-west-1:111122223333:function:hello"
@@ -185,8 +186,7 @@ def test_an_environment_stays_until_the_function_changes(
 
 
 def wait_for(path: Path) -> None:
-    while not path.exists():
-        threading.Event().wait(0.01)
+    until(path.exists, str(path))
 
 
 def test_an_event_in_hand_ends_as_it_began_when_its_function_is_deleted(

@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,11 +15,11 @@ import pytest
 from lambdaimg.errors import LocalAwsError
 from lambdaimg.local import server
 from lambdaimg.local.state import FORMAT, StateFiles, default_home, lock_holder
+from tests.support.waiting import until
 
 
 def wait_until_gone(home: Path) -> None:
-    while lock_holder(StateFiles(home)) is not None:
-        time.sleep(0.02)
+    until(lambda: lock_holder(StateFiles(home)) is None, "the server is gone")
 
 
 def start_elsewhere(home: Path) -> subprocess.Popen[str]:
@@ -76,8 +75,11 @@ def test_two_runs_at_once_start_one(home: Path) -> None:
 
 def test_a_run_that_ends_while_it_starts_leaves_a_server_that_the_next_takes(home: Path) -> None:
     run = start_elsewhere(home)
-    while lock_holder(StateFiles(home)) is None and run.poll() is None:
-        time.sleep(0.005)
+    until(
+        lambda: lock_holder(StateFiles(home)) is not None or run.poll() is not None,
+        "a server starts",
+        pause_s=0.005,
+    )
     run.kill()
     run.communicate()
 

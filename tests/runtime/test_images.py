@@ -50,7 +50,7 @@ def built(
 
     yield build_once
     for tag, _ in tags.values():
-        engine.images.remove(tag, force=True)
+        engine.images.remove(tag, force=True, noprune=True)
 
 
 @pytest.fixture
@@ -229,7 +229,7 @@ def test_requirements_are_installed_with_the_ca_bundle_s_trust(
         ]
         assert "pip" not in run_in(engine, tag, "/usr/bin/dpkg-query", "-W", "-f", "${Package} ")
     finally:
-        engine.images.remove(tag, force=True)
+        engine.images.remove(tag, force=True, noprune=True)
 
 
 def test_buildkit_builds_it_too(engine: Any, base_image: str, tmp_path: Path) -> None:
@@ -244,7 +244,7 @@ def test_buildkit_builds_it_too(engine: Any, base_image: str, tmp_path: Path) ->
         with running(engine, tag, **AS_ON_LAMBDA) as (url, _):
             assert json.loads(invoke_when_ready(url, {}))["message"] == "Hello, world!"
     finally:
-        engine.images.remove(tag, force=True)
+        engine.images.remove(tag, force=True, noprune=True)
 
 
 # --- the real emulator in front of the image ------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from tests.runtime.api import (
     answer,
     ours,
 )
+from tests.support.waiting import until
 
 FIRST_MODULES = """
     client codec context current faults http1 loader loghook loop signals sink start transport
@@ -330,13 +332,18 @@ def test_each_worker_has_events_of_its_own(tmp_path: Path) -> None:
             "AWS_LAMBDA_MAX_CONCURRENCY": "3",
             "_LAMBDA_TELEMETRY_LOG_FD_PROVIDER_SOCKET": path,
         }
-        pids = set()
+        pids: set[int] = set()
         with Api([]) as api, Client(ours("lifecycle.handler"), api, env) as client:
             thread.join(10)
-            for number in range(60):
-                api.offer(Event(f"e{number}", b'"pid"'))
-            while len(pids) < 3:
-                pids = {post.json for post in api.posts}
+            numbers = itertools.count()
+
+            def all_have_answered() -> bool:
+                api.offer(Event(f"e{next(numbers)}", b'"pid"'))
+                pids.update(post.json for post in api.posts)
+                return len(pids) == 3
+
+            until(all_have_answered, "an answer from each worker")
+            api.await_idle()
             client.process.terminate()
             assert client.ended() == 0
             assert client.output == ""

@@ -34,8 +34,8 @@ def project(
         return Context(tmp_path, settings, {}).for_target("image")
 
     yield make
-    for image in engine.images.list(name=name):
-        engine.images.remove(image.id, force=True)
+    for tag in [tag for image in engine.images.list(name=name) for tag in image.tags]:
+        engine.images.remove(tag, force=True, noprune=True)
 
 
 class Writing(Silent):
