@@ -12,6 +12,7 @@ from lambdaimg.emulator.protocol import Outcome
 from tests.languages.conftest import Serve, scaffold_image
 from tests.languages.language import Answer, Language, Rie, Served
 from tests.support.commandline import CommandLine
+from tests.support.waiting import until
 
 Make = Callable[..., Rie]
 DO = ("raise", "fail", "length", "zero")
@@ -196,7 +197,10 @@ class Contract:
 
     @pytest.mark.parametrize("file", ["cases", "missing"])
     def test_awss_own_emulator_tells_init_errors(self, rie: Make, file: str) -> None:
-        told = rie(self.language.handler(file, "nowhere")).invoke(b"{}").json()
+        theirs = rie(self.language.handler(file, "nowhere"))
+        # Now and then it answers nothing where the runtime is gone before it hands the error on.
+        payload = until(lambda: theirs.invoke(b"{}").payload, "the emulator tells of the error")
+        told = json.loads(payload)
         kinds = {"cases": "Runtime.HandlerNotFound", "missing": "Runtime.ImportModuleError"}
         assert told["errorType"] in (kinds[file], "Runtime.HandlerNotFound")
 
