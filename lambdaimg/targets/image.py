@@ -195,11 +195,22 @@ def is_there(_ctx: Context, value: str) -> bool | None:
 
 
 def remove_image(ctx: Context, value: str) -> None:
-    """Removes the image from the engine."""
+    """Removes the image from the engine; where it has names of others too, only its own name."""
     from docker.errors import ImageNotFound
 
+    from lambdaimg.container.engine import local_image
+
+    image = local_image(ctx.engine(), value)
+    if image is None:
+        return
+    own = local_image(ctx.engine(), ctx.settings.image_name)
+    named_here = own is not None and own.id == image.id
     try:
-        ctx.engine().images.remove(value, force=True)
+        if len(image.tags) > named_here:
+            if named_here:
+                ctx.engine().images.remove(ctx.settings.image_name)
+        else:
+            ctx.engine().images.remove(value, force=True)
     except ImageNotFound:
         return
 

@@ -60,7 +60,7 @@ def tag(client: Any, unique: Callable[[str], str]) -> Iterator[str]:
     name = f"{unique('image')}:latest"
     yield name
     with contextlib.suppress(ImageNotFound):  # where the test made none
-        client.images.remove(name, force=True, noprune=True)
+        client.images.remove(name, force=True)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def build_image(client: Any, tag: str) -> Iterator[BuildImage]:
     yield go
     for image_id in made:
         with contextlib.suppress(DockerException):  # the same image again, or gone already
-            client.images.remove(image_id, force=True, noprune=True)
+            client.images.remove(image_id, force=True)
 
 
 def native(client: Any) -> str:

@@ -136,7 +136,7 @@ def test_the_command_builds_the_same(
     try:
         theirs = image_files(client, other, "ctx")
     finally:
-        client.images.remove(other, noprune=True)
+        client.images.remove(other)
     assert image_files(client, image.id, "ctx") == theirs
     assert "logs/keep.txt" in theirs
 

@@ -130,7 +130,7 @@ def test_the_engines_tags_are_as_they_were(
     for name in ("mine", "new"):
         push(client, second, repository, name, AUTH, quiet)
     mine, new = (local_image(client, f"{repository}:{name}") for name in ("mine", "new"))
-    client.images.remove(f"{repository}:mine", force=True, noprune=True)
+    client.images.remove(f"{repository}:mine", force=True)
     assert mine is not None
     assert (mine.id, new) == (first, None)
 
@@ -155,7 +155,7 @@ def test_an_image_without_another_name_keeps_the_tag(
     small("two")
     push(client, nameless, repository, "v1", AUTH, quiet)
     kept = local_image(client, f"{repository}:v1")
-    client.images.remove(f"{repository}:v1", noprune=True)
+    client.images.remove(f"{repository}:v1")
     assert kept is not None
     assert kept.id == nameless
 

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lambdaimg.container.look import image_exists
 from lambdaimg.context import Context, Silent
 from lambdaimg.errors import BuildError, InterruptedRunError, ProjectError
 from lambdaimg.make.target import Action
 from lambdaimg.settings import Settings
-from lambdaimg.targets.image import build_image, check_project, find_image, misnamed, source
+from lambdaimg.targets.image import (
+    build_image,
+    check_project,
+    find_image,
+    misnamed,
+    remove_image,
+    source,
+)
 from tests.container.conftest import image_files, write_tree
 
 Project = Callable[..., Context]
@@ -35,7 +44,7 @@ def project(
 
     yield make
     for tag in [tag for image in engine.images.list(name=name) for tag in image.tags]:
-        engine.images.remove(tag, force=True, noprune=True)
+        engine.images.remove(tag, force=True)
 
 
 class Writing(Silent):
@@ -68,12 +77,30 @@ def test_a_file_that_no_copy_takes_is_no_change(project: Project) -> None:
 
 
 def test_output_that_goes_into_the_project_does_not_disturb_the_build(project: Project) -> None:
-    ctx = project({"Dockerfile": DOCKERFILE.format("app.py"), "app.py": "1", "out.log": ""})
+    new_step = DOCKERFILE.replace("said", f"said {uuid.uuid4()}")  # whatever the engine has kept
+    ctx = project({"Dockerfile": new_step.format("app.py"), "app.py": "1", "out.log": ""})
     ctx.listener = Writing(ctx.project / "out.log")
     made_of = source(ctx)
     done = build_image(ctx, None)
     assert (done.action, done.extra["source"]) == (Action.BUILT, made_of)
     assert "said" in (ctx.project / "out.log").read_text()
+
+
+def test_an_image_that_has_names_of_others_loses_its_own_alone(
+    project: Project, engine: Any, unique: Callable[[str], str]
+) -> None:
+    ctx = project({"Dockerfile": DOCKERFILE.format("app.py"), "app.py": "1"})
+    built = build_image(ctx, None).value
+    other = f"{unique('other')}:1"
+    engine.images.get(built).tag(other)
+    for _ in range(2):  # the second time it has been removed already
+        remove_image(ctx, built)
+        assert engine.images.get(built).tags == [other]
+    engine.images.get(built).tag(ctx.settings.image_name)
+    engine.images.remove(other)
+    for _ in range(2):
+        remove_image(ctx, built)
+        assert image_exists(built) is False
 
 
 class Interrupting(Silent):
