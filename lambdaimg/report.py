@@ -46,6 +46,11 @@ def clean(text: str) -> str:
     return CONTROL.sub("", text)
 
 
+def last_state(line: str) -> str:
+    """A line as a terminal shows it in the end: what a carriage return wrote over is left out."""
+    return clean(line.rstrip("\r").rpartition("\r")[2])
+
+
 def short(value: str) -> str:
     """A value for the eye: digests cut, several lines or a document left out."""
     if "\n" in value or value.startswith("{"):
@@ -113,7 +118,7 @@ class Report:
     def output(self, target: str, text: str) -> None:
         """A build's output: the last lines while it runs on a terminal, else all of it."""
         with self._lock:
-            lines = clean(self.hide(text)).rstrip("\n").split("\n")
+            lines = [last_state(line) for line in self.hide(text).rstrip("\n").split("\n")]
             if self._terminal and not self.verbose:
                 self._output.extend(line.rstrip() for line in lines if line.strip())
                 self._refresh()
