@@ -55,19 +55,24 @@ def of_answer(details: Iterable[Mapping[str, Any]]) -> list[Image]:
 def decide(images: Iterable[Image], live: Collection[str], keep: int) -> list[Decision]:
     """What is to become of each image, newest first.
 
+    The registry tells seconds alone: of images pushed within one nobody can say which is the newer,
+    so that all of them count as among the newest where one of them does.
+
     Args:
         images: all images of the repository.
         live: the digests that versions of functions run, or that are about to be deployed.
         keep: how many of the kit's own images stay, the newest ones, live or not.
     """
-    found, own = [], 0
+    images = list(images)
+    own = sorted((image.pushed for image in images if image.is_ours), reverse=True)
+    oldest_kept = own[keep - 1] if len(own) >= keep else float("-inf")
+    found = []
     for image in sorted(images, key=lambda each: (-each.pushed, each.digest)):
-        own += image.is_ours
         if image.digest in live:
             why = "a function runs it"
         elif not image.is_ours:
             why = "lambdaimg did not push it"
-        elif own <= keep:
+        elif image.pushed >= oldest_kept:
             why = f"one of the newest {keep}"
         else:
             why = ""

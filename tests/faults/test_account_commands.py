@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.faults.kit import BASIC, FOREIGN, S3, SQS, Ended, Kit, Project
-from tests.support.faults import ALWAYS, AwsFailure
+from tests.support.faults import ALWAYS, AwsFailure, Rewrite
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 
@@ -327,8 +327,17 @@ def test_teardown_goes_on_and_a_second_one_finishes(deployed: Project) -> None:
 # --- prune ----------------------------------------------------------------------------------------
 
 
+def minutes_apart(body: bytes) -> bytes:
+    """The images of `DescribeImages` as if they had been pushed one a minute, in their order."""
+    answer = json.loads(body)
+    for number, image in enumerate(answer["imageDetails"]):
+        image["imagePushedAt"] += 60 * number
+    return json.dumps(answer).encode()
+
+
 def test_prune_spares_what_any_version_runs(kit: Kit) -> None:
     project, client = kit.project(), kit.client("lambda")
+    kit.aws_proxy.inject("ecr.DescribeImages", Rewrite(minutes_apart), times=ALWAYS)
     digests = []
     for number in range(5):
         project.handler(str(number))
