@@ -147,9 +147,9 @@ class Settings:
         _matches(r"[\w+=,.@-]{1,64}", "1 to 64 letters, digits and _+=,.@-"),
     )
     source_account: bool = setting(
-        False,
-        "A role that is made trusts Lambda only where AWS names its own account as the source; "
-        "nobody could verify that Lambda does",
+        True,
+        "A role that is made trusts Lambda only for functions of its own account "
+        "(aws:SourceAccount)",
     )
     policies_file: str = setting(
         "policies", "File of the managed policies to attach", ("POLICIES_FILE",)

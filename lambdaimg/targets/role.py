@@ -15,6 +15,7 @@ from lambdaimg.make.target import Action, Difference, Done, Observed, Target
 
 PRINCIPAL = "lambda.amazonaws.com"
 TRUST = "trust policy"
+SOURCE = "source_account"
 ASSUMING = ("sts:AssumeRole", "sts:*", "*")
 
 
@@ -43,6 +44,23 @@ def trusts_lambda(document: Any) -> bool:
             return False
     statements = document.get("Statement", []) if isinstance(document, dict) else []
     return any(_lets_lambda(s) for s in _listed(statements) if isinstance(s, dict))
+
+
+def is_other_wording(document: Any, account: str, limited: bool) -> bool:
+    """Whether a trust policy is the kit's own and not the one that `source_account` asks for.
+
+    What somebody has written into it is left alone.
+
+    Args:
+        document: the role's trust policy, decoded or as text.
+        account: the role's account.
+        limited: the setting.
+    """
+    text = document if isinstance(document, str) else json.dumps(document, sort_keys=True)
+    try:
+        return bool(json.loads(text) == json.loads(trust_policy("" if limited else account)))
+    except ValueError:
+        return False
 
 
 def _lets_lambda(statement: Mapping[str, Any]) -> bool:
@@ -105,6 +123,10 @@ def find_role(ctx: Context) -> Observed | None:
                 hint="Choose another role_name, or let it trust lambda.amazonaws.com.",
             )
         found.append(Difference(TRUST, "another", f"trusts {PRINCIPAL}"))
+    elif ours and ctx.stated(SOURCE):
+        limited = ctx.settings.source_account
+        if is_other_wording(role["AssumeRolePolicyDocument"], ctx.account(), limited):
+            found.append(Difference(SOURCE, str(not limited).lower(), str(limited).lower()))
     return Observed(role["Arn"], tuple(found), facts=ours)
 
 
@@ -114,9 +136,9 @@ def create_role(ctx: Context, observed: Observed | None) -> Done:
     document = ctx.value("policy-document")
     if observed is not None:
         attributes = {difference.attribute for difference in observed.differences}
-        if TRUST in attributes:
+        if attributes & {TRUST, SOURCE}:
             iam.update_assume_role_policy(RoleName=name, PolicyDocument=document)
-        if attributes - {TRUST}:
+        if attributes - {TRUST, SOURCE}:
             iam.tag_role(RoleName=name, Tags=tags.as_list(ctx.settings.tags))
         return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
     try:

@@ -17,7 +17,7 @@ from lambdaimg.settings import Settings
 from lambdaimg.targets import TABLES
 from lambdaimg.targets.deploy import is_image, tags_of
 from lambdaimg.targets.policies import plan
-from lambdaimg.targets.role import trust_policy, trusts_lambda
+from lambdaimg.targets.role import is_other_wording, trust_policy, trusts_lambda
 from lambdaimg.targets.sqs import queue_differences
 from lambdaimg.targets.trigger import mapping_differences, mapping_request
 
@@ -98,6 +98,17 @@ def test_which_documents_trust_lambda(statement: dict[str, Any], trusts: bool) -
     assert trusts_lambda({"Statement": [whole]}) is trusts
     assert trusts_lambda({"Statement": whole}) is trusts
     assert trusts_lambda(json.dumps({"Statement": [{}, whole]})) is trusts
+
+
+def test_only_the_kit_s_own_wording_of_the_trust_is_changed() -> None:
+    account = "123456789012"
+    bare, limited = trust_policy(), trust_policy(account)
+    for text, wanted, other in (
+        (bare, True, True), (bare, False, False), (limited, True, False), (limited, False, True),
+        (trust_policy("999999999999"), True, False), ("{}", False, False), ("no JSON", True, False),
+    ):  # fmt: skip
+        assert is_other_wording(text, account, wanted) is other
+    assert is_other_wording(json.loads(bare), account, True)
 
 
 JSON = st.recursive(
