@@ -159,8 +159,8 @@ ROWS: tuple[Row, ...] = (
         AwsError,
         "Lambda cannot assume the role, and it is not a matter of time.",
         "Look at the role's trust policy (`lambdaimg show policy-document` is what it should "
-        "be, `--no-source-account` leaves its condition out); a missing iam:PassRole looks much the "
-        "same.",
+        "be, `--no-source-account` leaves its condition out); a missing iam:PassRole looks much "
+        "the same.",
         says=NO_ASSUME,
     ),
     Row(
