@@ -268,8 +268,8 @@ class Project:
 
     def names_in_engine(self) -> list[str]:
         """What the project's images are called in the engine."""
-        listed = self.kit.engine.api.images(filters={"reference": f"*{self.name}*"})
-        listed += self.kit.engine.api.images(filters={"reference": f"*/*{self.name}*"})
+        patterns = [f"*{self.name}*", f"*/*{self.name}*"]
+        listed = self.kit.engine.api.images(filters={"reference": patterns})
         return sorted({tag for image in listed for tag in image["RepoTags"] or ()})
 
     def _repository(self) -> Any:

@@ -11,6 +11,7 @@ The files are seen by an audit hook of the interpreter, so nothing of the kit is
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -23,16 +24,24 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-KIT = (
-    "cli",
-    "plain",
-    "app",
-    "dispatch",
-    "report",
-    "session",
-    "context",
-    "targets",
-    "settings_load",
+# What the children import: packages with all their modules, and single ones.
+PACKAGES = ("aws", "commands", "container", "make", "preflight", "targets")
+MODULES = (
+    "lambdaimg.cli",
+    "lambdaimg.plain",
+    "lambdaimg.app",
+    "lambdaimg.dispatch",
+    "lambdaimg.report",
+    "lambdaimg.session",
+    "lambdaimg.context",
+    "lambdaimg.settings_load",
+    "lambdaimg.local.registry",
+    "boto3",
+    "docker",
+    "netrc",
+    "rich.console",
+    "rich.live",
+    "tomllib",
 )
 
 
@@ -142,20 +151,15 @@ def start(request: dict[str, Any]) -> tuple[int, int]:
 
 def serve() -> None:
     """Answers requests until stdin ends."""
-    import boto3
     import botocore.loaders
     import botocore.session
-    import docker
-    import rich.console
-    import rich.live
 
-    assert boto3
-    assert docker
-    assert rich
-    for name in KIT:
-        importlib.import_module(f"lambdaimg.{name}")
-    for module in pkgutil.iter_modules(importlib.import_module("lambdaimg.commands").__path__):
-        importlib.import_module(f"lambdaimg.commands.{module.name}")
+    for name in MODULES:
+        importlib.import_module(name)
+    for package in PACKAGES:
+        folder = importlib.import_module(f"lambdaimg.{package}").__path__
+        for module in pkgutil.iter_modules(folder):
+            importlib.import_module(f"lambdaimg.{package}.{module.name}")
     # Every child would read the same descriptions of services anew.
     loader = botocore.loaders.create_loader()
     botocore.loaders.create_loader = lambda *_args, **_more: loader
@@ -164,6 +168,9 @@ def serve() -> None:
     for service in ("iam", "sts", "ecr", "lambda", "sqs", "logs"):
         session.create_client(service, region_name="us-east-1")
     assert session.get_available_partitions()
+    # A collection in a child would touch, and so copy, all that it shares with this process.
+    gc.collect()
+    gc.freeze()
     waiting: dict[int, int] = {}
     for line in sys.stdin:
         request = json.loads(line)
