@@ -285,9 +285,10 @@ def find_code(ctx: Context) -> Observed | None:
 def update_function(ctx: Context, observed: Observed | None) -> Done:
     """Changes the code and the configuration, each only where it differs, and waits."""
     if observed is None:
-        raise ConflictError(
+        raise ResourceGoneError(
             f"The function {ctx.settings.function_name} is gone.",
-            hint="Run the same command again: it is made anew.",
+            hint="Run the same command again.",
+            target="lambda-function",
         )
     answer = observed.facts
     if not is_settled(answer["Configuration"]):

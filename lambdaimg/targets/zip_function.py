@@ -19,7 +19,7 @@ from lambdaimg.aws.function_state import await_function, changed, is_settled
 from lambdaimg.aws.retry import retry
 from lambdaimg.aws.tags import environment_tags, is_ours, made_by
 from lambdaimg.context import Context
-from lambdaimg.errors import ConflictError, ProjectError
+from lambdaimg.errors import ConflictError, ProjectError, ResourceGoneError
 from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
 
 if TYPE_CHECKING:
@@ -340,9 +340,10 @@ def find_code(ctx: Context) -> Observed | None:
 def update_function(ctx: Context, observed: Observed | None) -> Done:
     """Changes the code and the configuration, each only where it differs, and waits."""
     if observed is None:
-        raise ConflictError(
+        raise ResourceGoneError(
             f"The function {ctx.settings.function_name} is gone.",
-            hint="Run the same command again: it is made anew.",
+            hint="Run the same command again.",
+            target="lambda-function",
         )
     answer = observed.facts
     if not is_settled(answer["Configuration"]):
