@@ -95,6 +95,22 @@ def with_variables(
         yield instruction, values
 
 
+def base_images(dockerfile: Dockerfile, arguments: Mapping[str, str]) -> list[str | None]:
+    """The images that the stages begin with, each once; None for one that is not known.
+
+    Args:
+        dockerfile: as parsed.
+        arguments: the build arguments.
+    """
+    found: dict[str | None, None] = {}
+    for instruction, values in with_variables(dockerfile, arguments):
+        if instruction.keyword == "FROM" and instruction.args:
+            name = substitute(instruction.args.split()[0], values)
+            if name is None or (name != "scratch" and dockerfile.stage_number(name) is None):
+                found[name] = None
+    return list(found)
+
+
 def _arguments(
     args: str, values: Mapping[str, str | None], outside: Mapping[str, str | None]
 ) -> Iterator[tuple[str, str | None]]:

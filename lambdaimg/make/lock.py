@@ -39,8 +39,11 @@ def exclusive(
     descriptor = _acquired(path, limit, on_wait, sleep)
     try:
         holder = f"process {os.getpid()} on {os.uname().nodename}".encode()
-        os.pwrite(descriptor, holder, 0)
-        os.ftruncate(descriptor, len(holder))
+        try:
+            size = os.pwrite(descriptor, holder, 0)
+        except OSError:  # the disk is full; the lock is held all the same
+            size = 0
+        os.ftruncate(descriptor, size)
         yield
     finally:
         os.close(descriptor)

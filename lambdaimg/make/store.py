@@ -183,14 +183,14 @@ class Store:
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            ignore = self.folder.parent / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
         except OSError as error:
             raise StateError(
                 f"Cannot make the state folder {self.folder}: {error.strerror or error}.",
                 hint="Run in a folder that you may write to.",
             ) from error
+        ignore = self.folder.parent / ".gitignore"
+        if not ignore.exists():
+            write_atomically(ignore, "*\n")
 
     @contextmanager
     def locked(

@@ -11,6 +11,7 @@ from lambdaimg import sizes
 from lambdaimg.container import buildkit
 from lambdaimg.container.dockerfile import parse
 from lambdaimg.container.engine import local_image
+from lambdaimg.container.variables import base_images
 from lambdaimg.context import Context
 from lambdaimg.preflight.finding import Finding, failed, passed, unknown
 
@@ -71,12 +72,10 @@ def check_build(ctx: Context) -> Iterator[Finding]:
         )
     else:
         yield passed("builder", "the engine can build the Dockerfile")
-    names = {stage.args.split()[0] for stage in dockerfile.stages if stage.args.split()}
-    own = {stage.args.split()[-1] for stage in dockerfile.stages if " as " in stage.args.lower()}
-    for name in sorted(names - own - {"scratch"}):
-        if name.startswith(("--", "$")):
-            continue
-        if local_image(ctx.engine(), name) is not None:
+    for name in base_images(dockerfile, ctx.settings.build_args):
+        if name is None:
+            yield unknown("base image", "a FROM of the Dockerfile names it by an unknown variable")
+        elif local_image(ctx.engine(), name) is not None:
             yield passed("base image", f"{name} is in the engine")
         else:
             text = f"{name} is not in the engine; the build will pull it"

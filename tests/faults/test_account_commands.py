@@ -197,7 +197,10 @@ def test_check_names_each_missing_permission(deployed: Project) -> None:
 def test_check_goes_on_where_it_cannot_look(kit: Kit) -> None:
     project = kit.project(policies=(BASIC, "arn:aws:iam::000000000000:policy/nobody"))
     dockerfile = project.folder / "Dockerfile"
-    dockerfile.write_text("FROM debian:no-such-tag\nRUN --mount=type=cache,target=/x true\n")
+    dockerfile.write_text(
+        "ARG TAG=no-such\nFROM debian:${TAG} AS one\n"
+        "FROM one\nRUN --mount=type=cache,target=/x true\n"
+    )
     nowhere = {"DOCKER_HOST": "unix:///nonexistent/docker.sock"}
     found = checks(project.run("check", "--json", env=nowhere), status=1)
     assert found["engine"]["state"] == "fail"
@@ -206,6 +209,7 @@ def test_check_goes_on_where_it_cannot_look(kit: Kit) -> None:
     assert "policies, line 2" in found["policies"]["text"]
     found = checks(project.run("check", "--json"), status=1)
     assert found["base image"]["state"] == "unknown"
+    assert "debian:no-such is not in the engine" in found["base image"]["text"]
     refused = AwsFailure("InvalidClientTokenId", "The security token is invalid", 403)
     kit.aws_proxy.inject("sts.GetCallerIdentity", refused, times=ALWAYS)
     found = checks(project.run("check", "--json"), status=1)

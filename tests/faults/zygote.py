@@ -11,6 +11,7 @@ The files are seen by an audit hook of the interpreter, so nothing of the kit is
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import json
@@ -51,11 +52,14 @@ class Watch:
     Args:
         trace: file to which each is noted as a line, such as `write deploy`.
         kill: `{"event": "write deploy", "nth": 1, "side": "before" or "after"}`, or None.
+        full: how many files of the kit's own can be written until the disk is full; None for no
+            limit.
     """
 
-    def __init__(self, trace: Path, kill: dict[str, Any] | None) -> None:
+    def __init__(self, trace: Path, kill: dict[str, Any] | None, full: int | None) -> None:
         self.trace = os.open(trace, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self.kill = kill
+        self.room = full
         self.seen = 0
         self.doomed: int | None = None
         self.lock = threading.Lock()
@@ -63,10 +67,23 @@ class Watch:
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self.doomed == threading.get_ident():
             os.kill(os.getpid(), signal.SIGKILL)
-        if event == "os.rename":
+        if event == "open" and self.room is not None:
+            self.filled(arguments[0], arguments[2])
+        elif event == "os.rename":
             self.noted("write", os.fspath(arguments[1]))
         elif event == "os.remove" and Path(os.fsdecode(arguments[0])).exists():
             self.noted("void", os.fspath(arguments[0]))
+
+    def filled(self, path: object, flags: int) -> None:
+        """Takes room for a file that is opened to be written; there may be none left."""
+        ours = isinstance(path, str | bytes | os.PathLike) and b".lambdaimg/" in os.fsencode(path)
+        if not ours or not flags & (os.O_WRONLY | os.O_RDWR):
+            return
+        with self.lock:
+            assert self.room is not None
+            self.room -= 1
+            if self.room < 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fsdecode(path))
 
     def noted(self, verb: str, path: str | bytes) -> None:
         """What is done to a file, before it is done."""
@@ -118,7 +135,7 @@ def child(request: dict[str, Any], go: int) -> int:
     os.close(go)
     if request.get("speed"):
         quicken(request["speed"])
-    sys.addaudithook(Watch(Path(request["trace"]), request.get("kill")))
+    sys.addaudithook(Watch(Path(request["trace"]), request.get("kill"), request.get("full")))
     from lambdaimg.cli import main
 
     sys.argv = ["lambdaimg", *request["argv"]]

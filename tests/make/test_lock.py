@@ -57,6 +57,17 @@ def test_who_holds_it_is_said(path: Path, holder: subprocess.Popen[bytes]) -> No
     assert 3.0 <= sum(slept) < 4.5
 
 
+def test_no_room_for_the_holder_s_name_is_no_hindrance(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("process 1 on another machine")
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    code = limit + HOLDER.replace('"held"', "Path(sys.argv[1]).read_bytes()")
+    done = subprocess.run(
+        [sys.executable, "-c", code, path], input=b"", capture_output=True, check=True, timeout=30
+    )
+    assert done.stdout == b"b''\n"
+
+
 def test_it_is_taken_once_it_is_free(path: Path, holder: subprocess.Popen[bytes]) -> None:
     assert holder.stdin is not None
 
