@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.support.commandline import CommandLine
@@ -31,6 +32,10 @@ ENGINE_FIXTURES = frozenset({"engine", "base_image"})
 
 
 # --- the run as a whole -------------------------------------------------------------------------
+
+# No test depends on how long an example takes: the machine may be busy with others.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
