@@ -21,6 +21,7 @@ from lambdaimg.cli import (
     COMMANDS,
     EVERYWHERE,
     OF_TARGETS,
+    WHERE,
     Kind,
     Option,
     command_names,
@@ -139,6 +140,7 @@ def make_app(arguments: Sequence[str]) -> typer.Typer:
         inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         parameter("version", Annotated[bool, version], False),
         *option_parameters(EVERYWHERE, "Everywhere"),
+        *setting_parameters(WHERE),
     ]
     root.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     root.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lambdaimg.cli import WHERE
 from lambdaimg.errors import InterruptedRunError, LambdaimgError
 from lambdaimg.report import silence
 from lambdaimg.session import Session
@@ -26,7 +27,7 @@ def open_session(
     Args:
         command: its name.
         options: the options behind the command: those of `cli.EVERYWHERE` and settings.
-        outer: the options before it.
+        outer: the options before it, `cli.WHERE` among them.
         settings: the names of the settings that the command takes.
     """
 
@@ -39,7 +40,7 @@ def open_session(
         local = os.environ.get("LAMBDAIMG_LOCAL", "").lower() in TRUE
     return Session(
         command,
-        flags={name: options[name] for name in settings if options.get(name) is not None},
+        flags={name: value for name in (*WHERE, *settings) if (value := either(name)) is not None},
         local=local,
         env_name=either("env_") or os.environ.get("LAMBDAIMG_ENV", ""),
         folder=either("project_"),

@@ -15,6 +15,7 @@ from lambdaimg.cli import (
     COMMANDS,
     EVERYWHERE,
     OF_TARGETS,
+    WHERE,
     Kind,
     Option,
     setting_option,
@@ -51,7 +52,7 @@ def read(arguments: Iterable[str]) -> Line | None:
     from lambdaimg.targets import TABLE
 
     line, words = Line(), iter(arguments)
-    known, found = words_of(EVERYWHERE), line.outer
+    known, found = words_of(EVERYWHERE) | words_of_settings(WHERE), line.outer
     try:
         for word in words:
             if word.startswith("-"):

@@ -106,6 +106,13 @@ def test_completion_knows_every_command(lambdaimg: CommandLine) -> None:
     assert names <= set(offered.stdout.split())
 
 
+def test_where_a_run_takes_place_may_be_said_before_the_command(lambdaimg: CommandLine) -> None:
+    words = ("--region", "eu-west-1", "--profile", "p", "settings", "--json", "--region=eu-west-2")
+    found = lambdaimg(*words).ok().json()["result"]
+    assert (found["region"]["value"], found["profile"]["value"]) == ("eu-west-2", "p")
+    assert "--region" in lambdaimg("--help").ok().stdout
+
+
 def test_usage_errors_end_with_status_2(lambdaimg: CommandLine) -> None:
     assert lambdaimg("nonsense").status == 2
     assert lambdaimg("image", "--batch-size", "3").status == 2

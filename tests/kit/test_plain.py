@@ -73,6 +73,9 @@ def test_every_setting_of_a_target(name: str, both: Callable[..., tuple[Any, Any
         ["-C", "some/folder", "queue", "--debug"],
         ["--project=x", "--verbose", "settings", "--json"],
         ["settings", "--region", "eu-west-1", "--profile="],
+        ["--region", "eu-west-1", "--profile=p", "image"],
+        ["--region", "eu-west-1", "image", "--region", "eu-west-2"],
+        ["--function-name", "f", "--account=123456789012", "clean"],
         *[[name] for name in (*NAMES, *BARE)],
     ],
 )
@@ -101,7 +104,7 @@ def test_options_before_and_behind(
         ["image", "--region", "--json"],
         ["image", "--trust=yes"],
         ["image", "--region", "a", "--region", "b"],
-        ["--region", "a", "image"],
+        ["--memory", "512", "image"],
         ["-vC", "x", "image"],
         ["-Cx", "image"],
         ["--loc", "image"],
