@@ -71,6 +71,9 @@ def plan(
             found[name] = Item(name, "", Fate.FAILED, error.message)
             continue
         found[name] = Item(name, observed.value, fate, why)
+    if not found and not asked:
+        # A teardown that was killed may have left records of what it had removed.
+        store.clear()
     return [found[name] for name in reversed(order(table, table)) if name in found]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.faults.kit import BASIC, FOREIGN, S3, SQS, Ended, Kit, Project
+from tests.faults.kit import BASIC, FOREIGN, S3, SQS, Ended, Kit, Point, Project
 from tests.support.faults import ALWAYS, AwsFailure, Rewrite
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
@@ -326,6 +327,26 @@ def test_teardown_goes_on_and_a_second_one_finishes(deployed: Project) -> None:
     deployed.kit.aws_proxy.heal()
     second = result(deployed.run("teardown", "--yes", "--json"), "teardown")
     assert fates(second) == {"queue": "removed"}
+
+
+@pytest.mark.parametrize(
+    ("name", "side"),
+    [
+        ("lambda.DeleteEventSourceMapping", "after"),
+        ("lambda.DeleteFunction", "before"),
+        ("iam.DeleteRole", "after"),
+        ("docker.DELETE /images/NAME", "after"),
+    ],
+)
+def test_a_killed_teardown_is_finished_by_the_next(deployed: Project, name: str, side: str) -> None:
+    killed = deployed.run_killed(Point(name, 1, side), "teardown", "--yes")
+    assert killed.status == -signal.SIGKILL
+    deployed.run("teardown", "--yes").ok()
+    state = deployed.state()
+    assert (state["mappings"], state["function"]) == ([], "ResourceNotFoundException")
+    assert (state["repository"], state["role"]) == ("RepositoryNotFoundException", "NoSuchEntity")
+    assert state["names"] == []
+    assert [each for each in state["records"] if each.endswith(".json")] == ["identity.json"]
 
 
 # --- prune ----------------------------------------------------------------------------------------
