@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """The connection is lost before the body was complete."""
 
 
+LINGER = 1.0
+"""Seconds in which a client that sent what is no HTTP can read the answer, and close."""
+
+
 class Connection:
     """One accepted connection. `app` gets its requests; all calls are in the loop's thread."""
 
@@ -64,6 +68,7 @@ class Connection:
         self._parts: list[bytes] = []
         self._kept = 0
         self._closing = False
+        self._lingers = False
         self.closed = False
         self._fd = sock.fileno()
         sock.setblocking(False)
@@ -142,6 +147,18 @@ class Connection:
     def _close_when_sent(self) -> None:
         self._closing = True
         if not self._out:
+            self._close_sent()
+
+    def _close_sent(self) -> None:
+        """Everything is sent. Closing at once what still sends takes our answer from its hands."""
+        if not self._lingers:
+            self.close()
+            return
+        self._in.clear()
+        self._loop.call_at(self._loop.now() + LINGER, self.close)
+        try:
+            self._sock.shutdown(socket.SHUT_WR)
+        except OSError:
             self.close()
 
     # --- bytes out and in -----------------------------------------------------------------
@@ -181,7 +198,7 @@ class Connection:
         if not self._out:
             self._loop.change(self._fd, READ)
             if self._closing:
-                self.close()
+                self._close_sent()
 
     def _receive(self) -> bool:
         """Read once; whether there was something to read."""
@@ -194,8 +211,10 @@ class Connection:
         if not data:
             self.close()
             return False
+        if self._closing:
+            return True
         self._in += data
-        if not self._waiting and not self._closing:
+        if not self._waiting:
             self._advance()
         return True
 
@@ -208,6 +227,7 @@ class Connection:
                 pass
         except BadRequestError as error:
             self._request = Request("", "", {}, True)
+            self._lingers = True
             self.reply(400, "Content-Type: text/plain\r\n", str(error).encode())
         finally:
             self._advancing = False

@@ -280,7 +280,11 @@ class _Pass:
                 self.store.void(name)
 
     def explained(self, error: BaseException, name: str, state: Run, second: bool) -> BaseException:
-        """A failure as one of our errors; 'not found' starts over only once."""
+        """A failure as one of our errors; 'not found' starts over only once.
+
+        It does where a record vouched for what is gone, or where an earlier target of this run
+        made or saw it: somebody has taken it away since.
+        """
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             return error
         if not isinstance(error, Exception):
@@ -288,7 +292,7 @@ class _Pass:
         told = error if isinstance(error, LambdaimgError) else self.context.translate(error, name)
         told.details.setdefault("target", name)
         if isinstance(told, ResourceGoneError):
-            if not second and state.vouched:
+            if not second and (state.vouched or told.details["target"] != name):
                 return told
             # Starting over would not help: 'not found' is a failure like any other.
             told = AwsError(told.message, told.hint, **told.details)

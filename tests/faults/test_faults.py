@@ -89,14 +89,12 @@ def line_of(case: Case, ended: Ended, project: Project) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_fault_ends_done_or_in_one_sentence(
-    case: Case,
-    settled: tuple[Project, dict[str, Any]],
-    page: dict[str, str],
-    record_property: Any,
-) -> None:
-    project, wanted = settled
+ATTEMPTS = 3
+"""The embedded AWS may be done before the first look that waits for it: no call, no fault."""
+
+
+def run_twice(project: Project, case: Case) -> tuple[int, Ended, Ended]:
+    """The command with the fault and again without: how often it struck, and how they ended."""
     start = STARTS[case.start]
     if not project.whole:
         settle(project)
@@ -109,7 +107,22 @@ def test_a_fault_ends_done_or_in_one_sentence(
     second = project.run(start.command, speed=SPEED)
     for command in start.then:
         project.run(command).ok()
-    assert rule.struck, "the fault struck no call"
+    return rule.struck, first, second
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_fault_ends_done_or_in_one_sentence(
+    case: Case,
+    settled: tuple[Project, dict[str, Any]],
+    page: dict[str, str],
+    record_property: Any,
+) -> None:
+    project, wanted = settled
+    for _ in range(ATTEMPTS):
+        struck, first, second = run_twice(project, case)
+        if struck:
+            break
+    assert struck, "the fault struck no call"
     assert "Traceback" not in first.out + first.err
     assert first.status == (0 if case.done else case.status), first.err
     assert len(first.errors) == (0 if case.done else 1), first.err
