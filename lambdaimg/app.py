@@ -28,13 +28,18 @@ from lambdaimg.cli import (
     setting_option,
     target_settings,
 )
-from lambdaimg.dispatch import guarded, open_session, run_target
+from lambdaimg.dispatch import guarded, open_session, run_command, run_target
 from lambdaimg.errors import UsageError
 from lambdaimg.report import Report
 from lambdaimg.session import Session
 from lambdaimg.settings import FIELDS, Settings
 
-TYPES: dict[Kind, Any] = {Kind.FLAG: bool, Kind.TEXT: str, Kind.PATH: Path}
+TYPES: dict[Kind, Any] = {
+    Kind.FLAG: bool,
+    Kind.TEXT: str,
+    Kind.TEXTS: list[str],
+    Kind.PATH: Path,
+}
 
 
 def parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
@@ -111,7 +116,11 @@ def other_command(name: str) -> Callable[..., None]:
     module = importlib.import_module(f"lambdaimg.commands.{spec.module}")
     signature = inspect.signature(module.run, eval_str=True)
     own = list(signature.parameters.values())[1:]
-    return bind(name, module.run, own, spec.settings)
+
+    def run(session: Session, **options: Any) -> None:
+        run_command(session, spec.takes, module, **options)
+
+    return bind(name, run, own, spec.settings)
 
 
 def show_version(wanted: bool) -> None:

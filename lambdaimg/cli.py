@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from enum import Enum
 
+from lambdaimg.session import Takes
 from lambdaimg.settings import FIELDS
 
 PROJECT, OPERATE, LOCAL = "Project", "Operate", "Local"
@@ -54,7 +55,8 @@ EMULATED = (
 class Command:
     """A command that is no target: `run(session, ...)` in a module of its own.
 
-    `bare` tells that it takes the session alone, so that it has no options of its own.
+    `bare` tells that it takes the session alone, so that it has no options of its own; `takes`,
+    which of a project's functions it works on.
     """
 
     module: str
@@ -62,27 +64,40 @@ class Command:
     help: str
     settings: tuple[str, ...] = WHERE
     bare: bool = False
+    takes: Takes = Takes.ALL
 
 
 COMMANDS: dict[str, Command] = {
-    "init": Command("init", PROJECT, "Set up a project in this folder; overwrites nothing", ()),
+    "init": Command(
+        "init", PROJECT, "Set up a project in this folder; overwrites nothing", (), takes=Takes.NONE
+    ),
     "settings": Command(
-        "show_settings", PROJECT, "Show every setting and where it came from", bare=True
+        "show_settings",
+        PROJECT,
+        "Show every setting and where it came from",
+        bare=True,
+        takes=Takes.TOP,
     ),
     "layer": Command(
         "layer",
         PROJECT,
         "Pack a language's runtime as a Lambda layer",
         ("architecture", "build_args"),
+        takes=Takes.NONE,
     ),
     "publish-layer": Command(
         "publish_layer",
         OPERATE,
         "Publish a language's runtime as a layer, once per content",
         (*WHERE, "architecture", "build_args"),
+        takes=Takes.NONE,
     ),
     "invoke": Command(
-        "invoke", OPERATE, "Send an event to the function and print its answer", (*WHERE, "payload")
+        "invoke",
+        OPERATE,
+        "Send an event to the function and print its answer",
+        (*WHERE, "payload"),
+        takes=Takes.ASKED,
     ),
     "logs": Command("logs", OPERATE, "Show the function's log"),
     "status": Command("status", OPERATE, "Show every target: its value, fresh or stale, and why"),
@@ -90,37 +105,58 @@ COMMANDS: dict[str, Command] = {
         "check", OPERATE, "Check that all is there which a deployment needs", bare=True
     ),
     "diff": Command("diff", OPERATE, "Show what a run would change; exit 4 where it would"),
-    "show": Command("show", OPERATE, "Print the value of a target"),
+    "show": Command("show", OPERATE, "Print the value of a target", takes=Takes.ONE),
     "prune": Command(
         "prune",
         OPERATE,
         "Remove old images from the repository, none that a function runs",
         (*WHERE, "repo_name", "image_name", "keep_images"),
+        takes=Takes.ASKED,
     ),
-    "teardown": Command("teardown", OPERATE, "Remove what lambdaimg made, after asking"),
-    "clean": Command("clean", OPERATE, "Forget what was done; AWS is not touched", (), bare=True),
-    "run": Command("run", LOCAL, "Run the image for one event on this machine", EMULATED),
+    "teardown": Command(
+        "teardown", OPERATE, "Remove what lambdaimg made, after asking", takes=Takes.ASKED
+    ),
+    "clean": Command(
+        "clean",
+        OPERATE,
+        "Forget what was done; AWS is not touched",
+        (),
+        bare=True,
+        takes=Takes.TOP,
+    ),
+    "run": Command(
+        "run", LOCAL, "Run the image for one event on this machine", EMULATED, takes=Takes.ONE
+    ),
     "serve": Command(
         "serve",
         LOCAL,
         "Serve the image on this machine, warm, until Ctrl-C",
         (*EMULATED, "batch_size"),
+        takes=Takes.ONE,
     ),
     "watch": Command(
         "watch",
         LOCAL,
         "Serve the image, and replace it as its sources change",
         (*EMULATED, "batch_size"),
+        takes=Takes.ONE,
     ),
-    "local": Command("local", LOCAL, "Start, stop and show the AWS on this machine", ("region",)),
+    "local": Command(
+        "local",
+        LOCAL,
+        "Start, stop and show the AWS on this machine",
+        ("region",),
+        takes=Takes.NONE,
+    ),
 }
 
 
 class Kind(Enum):
-    """What stands behind an option: nothing, or one word."""
+    """What stands behind an option: nothing, or one word; `TEXTS` may be given several times."""
 
     FLAG = "flag"
     TEXT = "text"
+    TEXTS = "texts"
     PATH = "path"
 
 
@@ -146,6 +182,13 @@ class Option:
 EVERYWHERE = (
     Option("local_", "Use the AWS on this machine", ("--local",), off="--aws"),
     Option("env_", "Lay the table env.NAME over the settings", ("--env",), kind=Kind.TEXT),
+    Option(
+        "functions_",
+        "Of several functions, this one; may be repeated",
+        ("--function",),
+        kind=Kind.TEXTS,
+    ),
+    Option("all_", "All functions of the project", ("--all",)),
     Option("project_", "Folder of the project", ("--project", "-C"), kind=Kind.PATH),
     Option("json_", "Print one JSON document on stdout", ("--json",)),
     Option("verbose_", "Show all output", ("--verbose", "-v")),

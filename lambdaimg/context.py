@@ -1,7 +1,8 @@
 """The composition root: what a run works with, made lazily and handed to every target.
 
 A `Context` belongs to one target of one run (`for_target`); all contexts of a run share the
-clients, the Docker engine, the values of targets already done and the clock.
+clients, the Docker engine, the values of targets already done and the clock. The runs of several
+functions share all of that but the values (`for_function`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from lambdaimg.local.server import LocalAws
 
 STATE_FOLDER = ".lambdaimg"
-BUILD_CONTEXT = "build context"
+# Begins the name of what may change while a run goes on: the project's files, the engine's images.
+PASSING = "passing: "
 DEFAULT_REGION = "us-east-1"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 T = TypeVar("T")
@@ -90,6 +92,7 @@ class Context:
         self.values: dict[str, str] = {}
         self.extras: dict[str, Mapping[str, Any]] = {}
         self.forced = frozenset[str]()
+        self.leaving = frozenset({settings.function_name})
         self.shared: dict[str, Any] = {}
         self._lock = threading.RLock()
 
@@ -99,6 +102,14 @@ class Context:
         """The context of one target; shares everything but its name."""
         view = copy.copy(self)
         view.target = name
+        return view
+
+    def for_function(self, settings: Settings, listener: ProgressListener) -> Context:
+        """The context of the run of one function of several; values and records are its own."""
+        view = copy.copy(self)
+        view.settings, view.listener = settings, listener
+        view.values, view.extras = {}, {}
+        view.leaving = frozenset({settings.function_name})
         return view
 
     def setting(self, name: str) -> Any:
@@ -149,7 +160,12 @@ class Context:
     def renew(self) -> None:
         """Forgets what was read of the project's files, which may have changed since."""
         with self._lock:
-            self.shared.pop(BUILD_CONTEXT, None)
+            for name in [name for name in self.shared if name.startswith(PASSING)]:
+                del self.shared[name]
+
+    def sleep(self, seconds: float) -> None:
+        """Waits, unless the run is interrupted."""
+        self.waiter.sleep(seconds)
 
     def cancel(self) -> None:
         """Ends every wait of the run, and what goes on within `stopping.ending`."""
@@ -299,7 +315,8 @@ class Context:
 
     def store(self, trust: bool = False) -> Store:
         """The sentinels of this environment: account, region, endpoint and function."""
-        whom = Whom(self.account(trust), self.region, self.endpoint)
+        account = self.once(f"account {trust}", lambda: self.account(trust))
+        whom = Whom(account, self.region, self.endpoint)
         return Store(self.state_root / environment_name(whom, self.settings.function_name), whom)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from lambdaimg.cli import WHERE
 from lambdaimg.errors import InterruptedRunError, LambdaimgError
 from lambdaimg.report import silence
-from lambdaimg.session import Session
+from lambdaimg.session import Session, Takes
 
 TRUE = ("1", "true", "yes", "on")
 
@@ -47,6 +47,8 @@ def open_session(
         as_json=bool(either("json_")),
         debug=bool(either("debug_")),
         verbose=bool(either("verbose_")),
+        functions=(*(outer.get("functions_") or ()), *(options.get("functions_") or ())),
+        every=bool(either("all_")),
     )
 
 
@@ -88,6 +90,22 @@ def fail(session: Session, error: LambdaimgError) -> None:
     raise SystemExit(error.exit_status) from None
 
 
+def run_command(session: Session, takes: Takes, module: Any, **options: Any) -> None:
+    """Runs a command that is no target, for the function or functions that it is about.
+
+    Args:
+        module: has `run(session, ...)`, and `run_each(session, sessions, ...)` where several
+            functions are more to it than one after another.
+    """
+    session.choose(takes)
+    if not session.several:
+        module.run(session, **options)
+        return
+    from lambdaimg import several
+
+    several.run_command(session, module, options)
+
+
 def run_target(
     session: Session, name: str, dry_run: bool, trust: bool, force: bool, verify: bool
 ) -> None:
@@ -96,10 +114,16 @@ def run_target(
     from lambdaimg.make.runner import run
     from lambdaimg.targets import TABLES
 
-    context = session.context()
-    if force:
-        context.forced = frozenset({name})
+    session.choose(Takes.ALL)
+    forced = frozenset({name} if force else ())
     options = Options(dry_run, trust, force, verify, session.settings.lock_wait)
+    if session.several:
+        from lambdaimg import several
+
+        several.run_targets(session, name, options)
+        return
+    context = session.context()
+    context.forced = forced
     table = TABLES[session.settings.package]
     run(table, [name], context, context.store(trust), session.report, options)
     value = context.values.get(name, "")

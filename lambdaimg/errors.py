@@ -25,7 +25,7 @@ class LambdaimgError(Exception):
         details: facts for `--json` and `--debug` (AWS code, request id, file, line ...).
     """
 
-    exit_status: ClassVar[int] = 1
+    exit_status: int = 1
     code: ClassVar[str] = "Failed"
 
     def __init__(self, message: str, hint: str = "", **details: Any) -> None:
@@ -163,6 +163,12 @@ class StateError(LambdaimgError):
     """The state folder cannot be written, or another run holds its lock for too long."""
 
     code = "State"
+
+
+class FunctionsError(LambdaimgError):
+    """Some of several functions failed; ends with the status of those, 1 where they differ."""
+
+    code = "Functions"
 
 
 # --- exit status 3 and 130 --------------------------------------------------------------------

@@ -22,6 +22,8 @@ from lambdaimg.cli import (
     target_settings,
 )
 
+READERS: Mapping[Kind, Callable[[str], Any]] = {Kind.TEXT: str, Kind.TEXTS: str, Kind.PATH: Path}
+
 
 @dataclass
 class Line:
@@ -97,8 +99,8 @@ def words_of(options: Iterable[Option]) -> dict[str, Word]:
     """The words of options that are no settings."""
     found: dict[str, Word] = {}
     for option in options:
-        takes: Callable[[str], Any] | None = {Kind.TEXT: str, Kind.PATH: Path}.get(option.kind)
-        found |= {flag: Word(option.name, True, takes) for flag in option.flags}
+        word = Word(option.name, True, READERS.get(option.kind), option.kind is Kind.TEXTS)
+        found |= dict.fromkeys(option.flags, word)
         if option.off:
             found[option.off] = Word(option.name, False)
     return found
@@ -122,12 +124,13 @@ def run(line: Line) -> None:
     Raises:
         SystemExit: it failed; with the exit status.
     """
-    from lambdaimg.dispatch import guarded, open_session, run_target
+    from lambdaimg.dispatch import guarded, open_session, run_command, run_target
 
     session = open_session(line.command, line.options, line.outer, line.settings)
     if line.command in COMMANDS:
-        module = importlib.import_module(f"lambdaimg.commands.{COMMANDS[line.command].module}")
-        guarded(session, lambda: module.run(session))
+        spec = COMMANDS[line.command]
+        module = importlib.import_module(f"lambdaimg.commands.{spec.module}")
+        guarded(session, lambda: run_command(session, spec.takes, module))
         return
     own = {option.name: bool(line.options.get(option.name)) for option in OF_TARGETS}
     guarded(session, lambda: run_target(session, line.command, **own))

@@ -88,6 +88,7 @@ class Report:
     def __init__(self, as_json: bool = False, verbose: bool = False) -> None:
         self.as_json = as_json
         self.verbose = verbose
+        self.function = ""
         self.outcomes: list[Outcome] = []
         self._lines: TextIO = sys.stderr if as_json else sys.stdout
         self._terminal = is_terminal(self._lines)
@@ -129,13 +130,23 @@ class Report:
     def finished(self, outcome: Outcome) -> None:
         """A target is done."""
         with self._lock:
-            if outcome.action is Action.FAILED:
-                outcome = dataclasses.replace(outcome, reason=self.hide(outcome.reason))
+            outcome = self.hidden(outcome)
             self.outcomes.append(outcome)
-            self._running.pop(outcome.target, None)
+            self.ended(outcome, f"{outcome.target:<{NAME_WIDTH}}")
+
+    def hidden(self, outcome: Outcome) -> Outcome:
+        """An outcome that tells nothing secret."""
+        if outcome.action is not Action.FAILED:
+            return outcome
+        return dataclasses.replace(outcome, reason=self.hide(outcome.reason))
+
+    def ended(self, outcome: Outcome, label: str, shown: bool = True) -> None:
+        """What goes by a label is done: its line, unless the line says nothing new."""
+        with self._lock:
+            self._running.pop(label.strip(), None)
             self._output.clear()
-            if outcome.action is not Action.FAILED:
-                head = f"  {outcome.target:<{NAME_WIDTH}} {outcome.action:<{ACTION_WIDTH}} "
+            if shown and outcome.action is not Action.FAILED:
+                head = f"  {label} {outcome.action:<{ACTION_WIDTH}} "
                 room = max(20, width_of(self._lines) - len(head)) if self._terminal else 0
                 text = head + fitted(*line_of(outcome), room)
                 self._print(text.rstrip(), STYLES.get(outcome.action, "green"))
@@ -174,17 +185,30 @@ class Report:
         elif text is not None:
             print(text)
 
-    def failure(self, command: str, error: LambdaimgError, result: Any = None) -> None:
-        """The end of a command that failed: one sentence and a hint, on stderr."""
+    def line(self, text: str) -> None:
+        """A line of its own, where the targets' lines are."""
+        self.close()
+        with self._lock:
+            self._print(text, "")
+
+    def problem(self, error: LambdaimgError, about: str = "") -> dict[str, Any]:
+        """One sentence and a hint, on stderr; returns the error as `--json` prints it."""
         self.close()
         told: Any = hidden_in(error.as_dict(), self.hide)
         with self._lock:
-            self._print(f"error: {clean(told['message'])}", "bold red", file=sys.stderr)
+            said = f"error: {about}{clean(told['message'])}"
+            self._print(said, "bold red", file=sys.stderr)
             if output := told.get("details", {}).get("output"):
                 for line in clean(str(output)).rstrip().split("\n"):
                     self._print(f"    {line}", "dim", file=sys.stderr)
             if error.hint:
                 self._print(f"  {clean(told['hint'])}", "", file=sys.stderr)
+        found: dict[str, Any] = told
+        return found
+
+    def failure(self, command: str, error: LambdaimgError, result: Any = None) -> None:
+        """The end of a command that failed: one sentence and a hint, on stderr."""
+        told = self.problem(error)
         if self.as_json:
             document = {"ok": False, "command": command, "error": told}
             if result is not None:
@@ -192,6 +216,8 @@ class Report:
             self._document(document)
 
     def _document(self, document: dict[str, Any]) -> None:
+        if self.function:
+            document["function"] = self.function
         if self.outcomes:
             document["targets"] = [outcome.as_dict() for outcome in self.outcomes]
         print(json.dumps(document, indent=2, default=str))

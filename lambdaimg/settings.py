@@ -59,13 +59,22 @@ def setting(
     check: Check | None = None,
     secret: bool = False,
     file: bool = False,
+    project: bool = False,
 ) -> Any:
     """A field of `Settings`: its default, help, further environment variables and its check.
 
     Every setting is also read from `LAMBDAIMG_` and its name in capitals. A `file` that a flag
-    names is relative to the current folder; named elsewhere, to the project.
+    names is relative to the current folder; named elsewhere, to the project. What belongs to the
+    `project` as a whole cannot be said of one function of several.
     """
-    metadata = {"help": help, "env": env, "check": check, "secret": secret, "file": file}
+    metadata = {
+        "help": help,
+        "env": env,
+        "check": check,
+        "secret": secret,
+        "file": file,
+        "project": project,
+    }
     if isinstance(default, dict):
         frozen = MappingProxyType(default)
         return dataclasses.field(default_factory=lambda: frozen, metadata=metadata)
@@ -77,18 +86,22 @@ class Settings:
     """The settings of one run. Times are in seconds and sizes in MB unless the help says else."""
 
     # where
-    profile: str = setting("", "AWS profile; empty: as boto3 finds it", ("AWS_PROFILE",))
+    profile: str = setting(
+        "", "AWS profile; empty: as boto3 finds it", ("AWS_PROFILE",), project=True
+    )
     region: str = setting(
         "",
         "AWS region; empty: the profile's, else us-east-1",
         ("AWS_REGION", "AWS_DEFAULT_REGION", "REGION"),
         _matches(r"(|[a-z]{2,}(-[a-z]+)+-\d{1,2})", "a region such as eu-west-1"),
+        project=True,
     )
     account: str = setting(
         "",
         "AWS account; empty: asked of STS once",
         ("AWS_ACCOUNT",),
         _matches(r"(\d{12})?", "an account number of 12 digits"),
+        project=True,
     )
 
     # image
@@ -110,6 +123,7 @@ class Settings:
         "",
         "CA bundle that pip trusts in the builder stage; never in the final image",
         file=True,
+        project=True,
     )
     architecture: str = setting(
         "x86_64",
@@ -246,7 +260,9 @@ class Settings:
     image_wait: int = setting(30, "Limit for a pushed image to be visible to Lambda, in seconds")
     queue_wait: int = setting(75, "Limit for a deleted queue's name to be free, in seconds")
     trigger_wait: int = setting(120, "Limit for a trigger to be enabled, in seconds")
-    lock_wait: int = setting(300, "Limit for another run on the same environment, in seconds")
+    lock_wait: int = setting(
+        300, "Limit for another run on the same environment, in seconds", project=True
+    )
 
     # where each value came from, by name; not a setting
     sources: Mapping[str, str] = dataclasses.field(

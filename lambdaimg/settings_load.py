@@ -2,14 +2,16 @@
 
 A value comes from a flag, else from the environment, else from the project's file
 (`lambdaimg.toml`, or `[tool.lambdaimg]` in pyproject.toml, with `[env.NAME]` laid over it), else
-it is the default. `Settings.source` says which it was.
+it is the default. `Settings.source` says which it was. `settings_functions` does the same for the
+functions of a project that has several.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,6 +26,21 @@ from lambdaimg.settings import (
 )
 
 FILE_NAME = "lambdaimg.toml"
+FUNCTIONS = "functions"
+
+
+@dataclass(frozen=True)
+class Table:
+    """Settings as a file states them.
+
+    `origin` tells, by name, which file and table a value came from; `functions` are the tables
+    `[functions.NAME]`, which hold what is said of that function alone.
+    """
+
+    file: str
+    values: Mapping[str, Any]
+    origin: Mapping[str, str]
+    functions: Mapping[str, Table] = field(default_factory=dict)
 
 
 def find_project(start: Path) -> Path:
@@ -63,7 +80,17 @@ def load(
             the value came from.
     """
     environ = os.environ if environ is None else environ
-    table, origin = read_file(project, env_name, file)
+    settings = resolve(read_file(project, env_name, file), flags, environ)
+    check_together(settings)
+    return settings
+
+
+def resolve(table: Table, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """The settings that flags, the environment and the file give, each by itself checked.
+
+    Raises:
+        SettingsError: a value is malformed or out of range.
+    """
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name in FIELDS:
@@ -71,17 +98,15 @@ def load(
             raw, source = flags[name], f"--{name.replace('_', '-')}"
         elif (variable := _first_set(environ, name)) is not None:
             raw, source = environ[variable], variable
-        elif name in table:
-            raw, source = table[name], origin.get(name, FILE_NAME)
+        elif name in table.values:
+            raw, source = table.values[name], table.origin.get(name, FILE_NAME)
         else:
             continue
         values[name] = _parse(name, raw, source)
         if FIELDS[name].metadata["file"] and source.startswith("--"):
             values[name] = _from_here(name, values[name], source)
         sources[name] = source
-    settings = Settings(**values, sources=MappingProxyType(sources))
-    _check_together(settings)
-    return settings
+    return Settings(**values, sources=MappingProxyType(sources))
 
 
 def _from_here(name: str, value: str, source: str) -> str:
@@ -95,10 +120,8 @@ def _first_set(environ: Mapping[str, str], name: str) -> str | None:
     return next((v for v in variables_of(name) if environ.get(v)), None)
 
 
-def read_file(
-    project: Path, env_name: str = "", file: Path | None = None
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """The file's settings and, by name, which file and table each came from.
+def read_file(project: Path, env_name: str = "", file: Path | None = None) -> Table:
+    """The file's settings, with the environment's laid over them.
 
     Raises:
         SettingsError: the file cannot be read or parsed, has an unknown name, or lacks the
@@ -108,24 +131,76 @@ def read_file(
     environments = table.pop("env", {})
     if not isinstance(environments, dict):
         raise SettingsError(f"{path.name}: env must be a table of tables, as in [env.prod].")
-    origin = dict.fromkeys(table, path.name)
+    parts = {path.name: (table, _functions(table, path.name))}
     if env_name:
         if not isinstance(environments.get(env_name), dict):
-            known = ", ".join(sorted(environments)) or "none"
+            there = ", ".join(sorted(environments)) or "none"
             raise UsageError(
-                f"There is no environment {env_name} in {path.name}.", hint=f"There are: {known}."
+                f"There is no environment {env_name} in {path.name}.", hint=f"There are: {there}."
             )
-        for name, value in environments[env_name].items():
-            if isinstance(value, dict) and isinstance(table.get(name), dict):
-                value = {**table[name], **value}
-            table[name] = value
-            origin[name] = f"{path.name} [env.{env_name}]"
-    for name in table:
-        if name not in FIELDS:
+        where = f"{path.name} [env.{env_name}]"
+        parts[where] = (environments[env_name], _functions(environments[env_name], where))
+    known = parts[path.name][1]
+    for where, (_, functions) in parts.items():
+        for name in functions:
+            if name not in known:
+                raise SettingsError(
+                    f"{where} speaks of a function {name}, which has no table of its own.",
+                    hint=nearest(name, known, "Write [functions.NAME] for it."),
+                )
+    own = {
+        name: _laid_over(
+            path.name, {_of(where, name): each[1].get(name, {}) for where, each in parts.items()}
+        )
+        for name in known
+    }
+    top = _laid_over(path.name, {where: values for where, (values, _) in parts.items()})
+    return Table(top.file, top.values, top.origin, own)
+
+
+def _of(where: str, name: str) -> str:
+    """The table of a function, where `where` is the file, or a table in it."""
+    file, _, table = where.partition(" [")
+    return f"{file} [{table.rstrip(']')}{'.' if table else ''}{FUNCTIONS}.{name}]"
+
+
+def _functions(table: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """Takes the functions' tables out of a table."""
+    found = table.pop(FUNCTIONS, {})
+    if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
+        raise SettingsError(
+            f"{where}: functions must be a table of tables, as in [functions.resize]."
+        )
+    for name in found:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
             raise SettingsError(
-                f"{path.name}: there is no setting {name}.", hint=_did_you_mean(name)
+                f"{where}: {name!r} cannot name a function.",
+                hint="A name is 1 to 64 letters, digits, - and _, with no - or _ at its start.",
             )
-    return table, origin
+    return found
+
+
+def _laid_over(file: str, tables: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Tables laid over one another, the first at the bottom; by where each stands."""
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    for where, table in tables.items():
+        for name, value in table.items():
+            if name not in FIELDS:
+                raise SettingsError(
+                    f"{where}: there is no setting {name}.",
+                    hint=nearest(name.replace("-", "_"), FIELDS, "The README lists all settings."),
+                )
+            values[name] = over(values.get(name), value)
+            origin[name] = where
+    return Table(file, values, origin)
+
+
+def over(below: Any, value: Any) -> Any:
+    """A value laid over another one: of two tables, both."""
+    if isinstance(value, dict) and isinstance(below, dict):
+        return {**below, **value}
+    return value
 
 
 def _load_table(project: Path, file: Path | None) -> tuple[Path, dict[str, Any]]:
@@ -156,11 +231,12 @@ def _toml(path: Path, required: bool = False) -> dict[str, Any]:
         raise SettingsError(f"Cannot read {path}: {error.strerror}.") from error
 
 
-def _did_you_mean(name: str) -> str:
+def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    """A hint that names what was probably meant; `otherwise` where nothing is like it."""
     import difflib
 
-    close = difflib.get_close_matches(name.replace("-", "_"), FIELDS, n=1)
-    return f"Did you mean {close[0]}?" if close else "The README lists all settings."
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"Did you mean {close[0]}?" if close else otherwise
 
 
 # --- parsing one value ----------------------------------------------------------------------
@@ -251,7 +327,7 @@ _PARSERS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def _check_together(settings: Settings) -> None:
+def check_together(settings: Settings) -> None:
     """The limits that two settings have with one another."""
     size, window = settings.batch_size, settings.batching_window
     where = f"(from {settings.source('batch_size')})"

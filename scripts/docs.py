@@ -11,7 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from lambdaimg.cli import command_names
+from lambdaimg.cli import COMMANDS, command_names
+from lambdaimg.session import Takes
 from lambdaimg.settings import FIELDS, PREFIX, Settings
 from lambdaimg.targets import TARGETS
 
@@ -76,11 +77,36 @@ def permissions() -> str:
     return table(("target", "IAM actions"), rows)
 
 
+BARE = {
+    Takes.ALL: "all of them",
+    Takes.ASKED: "asks which; `--all` is all of them",
+    Takes.ONE: "asks which; takes one",
+    Takes.TOP: "the project as a whole; `--all` is each of them",
+    Takes.NONE: "has nothing to do with functions",
+}
+
+
+def takes() -> str:
+    """What each command means where no function is named."""
+    rows = [["every target", BARE[Takes.ALL]]]
+    for kind, words in BARE.items():
+        names = [name for name, command in COMMANDS.items() if command.takes is kind]
+        rows.append([codes(names), words])
+    return table(("command", "where no function is named"), rows)
+
+
+def project_settings() -> str:
+    """The settings that hold for all functions of a project."""
+    return codes(name for name, spec in FIELDS.items() if spec.metadata["project"]) + "."
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "targets": targets,
     "commands": commands,
     "settings": settings,
     "permissions": permissions,
+    "takes": takes,
+    "project_settings": project_settings,
 }
 
 

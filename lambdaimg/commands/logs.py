@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from lambdaimg.aws.errors import is_code
+from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, UsageError
 from lambdaimg.report import clean
 from lambdaimg.session import Session
@@ -28,38 +29,90 @@ def run(
     Raises:
         AwsError: there is no log yet.
     """
-    context = session.context()
-    group = f"/aws/lambda/{context.settings.function_name}"
-    start = int((time.time() - seconds_of(since)) * 1000)
-    request: dict[str, Any] = {"logGroupName": group, "startTime": start}
-    if match:
-        request["filterPattern"] = match
-    shown: set[str] = set()
+    log = Log(session.context(), since, match)
     found: list[dict[str, Any]] = []
     while True:
-        try:
-            pages = context.aws("logs").get_paginator("filter_log_events").paginate(**request)
-            events = [event for page in pages for event in page["events"]]
-        except Exception as error:
-            if not is_code(error, "ResourceNotFoundException"):
-                raise
-            if not follow:
-                raise AwsError(
-                    f"There is no log group {group}.", hint="Invoke the function first."
-                ) from error
-            events = []
-        for event in sorted(events, key=lambda e: e["timestamp"]):
-            key = event.get("eventId") or f"{event['timestamp']} {event['message']}"
-            if key in shown:
-                continue
-            shown.add(key)
-            found.append({"timestamp": event["timestamp"], "message": event["message"]})
+        events = log.events()
+        if log.missing and not follow:
+            raise AwsError(f"There is no log group {log.group}.", hint="Invoke the function first.")
+        for event in events:
+            found.append(event)
             if not session.as_json:
                 print(clean(event["message"]).rstrip("\n"), flush=True)
         if not follow:
             break
-        context.waiter.sleep(POLL_S)
-    session.report.result("logs", {"group": group, "events": found})
+        log.context.waiter.sleep(POLL_S)
+    session.report.result("logs", {"group": log.group, "events": found})
+
+
+def run_each(
+    session: Session, sessions: list[Session], since: str, follow: bool, match: str
+) -> None:
+    """Prints the events of several functions as one log, with the function before each."""
+    logs = {one.function: Log(one.context(), since, match) for one in sessions}
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in logs}
+    width = max(map(len, logs))
+    while True:
+        news = [(name, event) for name, log in logs.items() for event in log.events()]
+        for name, event in sorted(news, key=lambda pair: pair[1]["timestamp"]):
+            found[name].append(event)
+            if not session.as_json:
+                print(f"{name:<{width}}  {clean(event['message'])}".rstrip(), flush=True)
+        if not follow:
+            break
+        session.shared_context().waiter.sleep(POLL_S)
+    silent = [name for name, log in logs.items() if log.missing]
+    if silent:
+        session.report.note(f"No log yet, of functions never invoked: {', '.join(silent)}.")
+    parts = [
+        {
+            "function": name,
+            "function_name": log.context.settings.function_name,
+            "ok": True,
+            "result": {"group": log.group, "events": found[name]},
+        }
+        for name, log in logs.items()
+    ]
+    session.report.result("logs", {"functions": parts})
+
+
+class Log:
+    """A function's log; `events` gives what is new in it, oldest first.
+
+    Args:
+        context: of the function.
+        since: how far back, such as 10m.
+        match: CloudWatch's filter pattern; empty for all.
+    """
+
+    def __init__(self, context: Context, since: str, match: str) -> None:
+        self.context = context
+        self.group = f"/aws/lambda/{context.settings.function_name}"
+        self.missing = False
+        start = int((time.time() - seconds_of(since)) * 1000)
+        self._request: dict[str, Any] = {"logGroupName": self.group, "startTime": start}
+        if match:
+            self._request["filterPattern"] = match
+        self._shown: set[str] = set()
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were not given yet; none, and `missing`, where there is no log."""
+        try:
+            pages = self.context.aws("logs").get_paginator("filter_log_events")
+            found = [e for page in pages.paginate(**self._request) for e in page["events"]]
+        except Exception as error:
+            if not is_code(error, "ResourceNotFoundException"):
+                raise
+            self.missing = True
+            return []
+        self.missing = False
+        new = []
+        for event in sorted(found, key=lambda each: each["timestamp"]):
+            key = event.get("eventId") or f"{event['timestamp']} {event['message']}"
+            if key not in self._shown:
+                self._shown.add(key)
+                new.append({"timestamp": event["timestamp"], "message": event["message"]})
+        return new
 
 
 def seconds_of(span: str) -> int:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lambdaimg import sizes
+from lambdaimg import several, sizes
 from lambdaimg.aws.errors import is_code
 from lambdaimg.aws.function_config import digest_of
 from lambdaimg.aws.retention import Decision, decide, digests_of, of_answer
@@ -56,6 +56,14 @@ def run(
     }
     text = f"{len(doomed)} removed, {sizes.text(freed)} freed" if doomed and not dry_run else None
     session.report.result("prune", result, text)
+
+
+def run_each(session: Session, sessions: list[Session], yes: bool, dry_run: bool) -> None:
+    """Prunes the repository of each function, each repository once."""
+    firsts = {one.settings.repository: one for one in reversed(sessions)}
+    several.each_by_itself(
+        session, [*reversed(firsts.values())], lambda one: run(one, yes, dry_run)
+    )
 
 
 def row(decision: Decision) -> dict[str, Any]:

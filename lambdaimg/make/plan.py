@@ -52,6 +52,9 @@ class RunContext(Protocol):
     def renew(self) -> None:
         """Forgets what was read of the project's files, which may have changed since."""
 
+    def sleep(self, seconds: float) -> None:
+        """Waits, unless the run is interrupted."""
+
     def cancel(self) -> None:
         """Tells every wait to end."""
 

@@ -7,14 +7,17 @@ looked at all the same: what is there already differs in what it differs in.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from lambdaimg.errors import LambdaimgError, ResourceGoneError
-from lambdaimg.make.decide import Verdict
+from lambdaimg.make.decide import Verdict, fingerprint
 from lambdaimg.make.graph import Table
 from lambdaimg.make.plan import Options, Reporter, RunContext, inputs_of, judge
 from lambdaimg.make.store import Store
 from lambdaimg.make.target import LATER, Action, Observed, Outcome, Target
+from lambdaimg.make.together import Member
 
 
 def preview(
@@ -25,18 +28,21 @@ def preview(
     store: Store,
     reporter: Reporter,
     options: Options,
+    member: Member | None = None,
 ) -> list[Outcome]:
     """What would become of each target of a closure.
 
     Args:
         names: the closure, in order.
         named: the targets that the user asked for.
+        member: one of several runs, which look once at what they share.
 
     Raises:
         LambdaimgError: AWS or Docker refused a look.
     """
     values: dict[str, str] = {}
     outcomes = []
+    member = member or Member()
     for name in names:
         target = table[name]
         inputs = inputs_of(target, context, values)
@@ -47,8 +53,10 @@ def preview(
             extra = sentinel.extra
         else:
             recorded = sentinel.value if sentinel else None
-            observed = looked_at(target, context)
-            outcome = foreseen(target, observed, recorded, decision.reason)
+            observed, who = member.once(
+                name, fingerprint(inputs), partial(looked_at, target, context)
+            )
+            outcome = replace(foreseen(target, observed, recorded, decision.reason), who=who)
             if observed is None:
                 foresee = target.foresee
                 extra = foresee(context.for_target(name)) if foresee else {}

@@ -6,6 +6,8 @@ replaced before any target after it starts. Targets with no path between them ru
 time. Where AWS says 'not found' of something that a sentinel vouched for, the sentinels from
 there on are voided and the run starts over, once. Before a resource that is not there is made,
 the sentinels of all that stands on it are voided: they speak of the one that is gone.
+
+Runs of several functions go on at the same time (`Member`): what they share, one of them does.
 """
 
 from __future__ import annotations
@@ -18,12 +20,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lambdaimg.errors import AwsError, InterruptedRunError, LambdaimgError, ResourceGoneError
-from lambdaimg.make.decide import Decision, Verdict
+from lambdaimg.make.decide import Decision, Verdict, fingerprint
 from lambdaimg.make.graph import Table, dependents, order, ready
 from lambdaimg.make.plan import Options, Reporter, RunContext, inputs_of, judge
 from lambdaimg.make.preview import preview
 from lambdaimg.make.store import Sentinel, Store
-from lambdaimg.make.target import Action, Done, Outcome, Target
+from lambdaimg.make.target import Action, Done, Observed, Outcome, Target
+from lambdaimg.make.together import Member
 
 INTERRUPT_GRACE_S = 10.0
 
@@ -37,6 +40,14 @@ class Run:
     values: dict[str, str] = field(default_factory=dict)
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     vouched: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class Brought:
+    """What one of the runs that share a target found, and did where something was to be done."""
+
+    observed: Observed | None
+    done: Done | None
 
 
 def run(
@@ -56,75 +67,100 @@ def run(
         LambdaimgError: the first failure; whatever was done before it is recorded.
         InterruptedRunError: the user interrupted; a second run continues from here.
     """
-    asked = frozenset(names)
-    closure = order(table, names)
-    pass_ = _Pass(table, context, store, reporter, options)
-    for name in closure:
-        check = table[name].check
-        if check is not None:
-            check(context.for_target(name))
-    reporter.planned(closure)
-    state = Run(asked, closure)
-    if pass_.all_skipped(state):
-        return [state.outcomes[name] for name in closure]
-    pass_.make_ready(Run(asked, closure))
-    if options.dry_run:
-        return preview(table, closure, asked, context, store, reporter, options)
-
-    def on_wait(holder: str) -> None:
-        reporter.note(f"Waiting for {holder}.")
-        context.renew()
-
-    with store.locked(options.lock_wait, on_wait):
-        try:
-            return pass_.go(Run(asked, closure))
-        except ResourceGoneError as error:
-            # Whoever removed one thing may have removed more: nothing is taken on trust now.
-            gone = str(error.details.get("target"))
-            lost = dependents(table, gone) if gone in table else set(table)
-            for name in lost | set(closure):
-                store.void(name)
-            reporter.restarted(f"{error.message} Looking at everything again.")
-            return pass_.go(Run(asked, closure), second=True)
+    begun = Pass(table, names, context, store, reporter, options, Member())
+    return begun.skipped() or begun.whole()
 
 
-class _Pass:
-    """One pass over a closure; `go` may be called twice."""
+class Pass:
+    """A run of a closure: `skipped`, and where there is something to do, `whole`.
+
+    Raises:
+        LambdaimgError: a file of the project is missing or malformed.
+    """
 
     def __init__(
         self,
         table: Table,
+        names: Iterable[str],
         context: RunContext,
         store: Store,
         reporter: Reporter,
         options: Options,
+        member: Member,
     ) -> None:
         self.table = table
+        asked = tuple(names)
+        self.asked = frozenset(asked)
+        self.closure = order(table, asked)
         self.context = context
         self.store = store
         self.reporter = reporter
         self.options = options
+        self.member = member
+        for name in self.closure:
+            check = table[name].check
+            if check is not None:
+                check(context.for_target(name))
+        reporter.planned(self.closure)
+
+    def begin(self) -> Run:
+        """The state of a pass that has done nothing yet."""
+        return Run(self.asked, self.closure)
+
+    def whole(self) -> list[Outcome]:
+        """Does what is to be done; for what it returns and raises, see `run`."""
+        self.make_ready(self.begin())
+        if self.options.dry_run:
+            return preview(
+                self.table,
+                self.closure,
+                self.asked,
+                self.context,
+                self.store,
+                self.reporter,
+                self.options,
+                self.member,
+            )
+
+        def on_wait(holder: str) -> None:
+            self.reporter.note(f"Waiting for {holder}.")
+            self.context.renew()
+
+        with self.store.locked(self.options.lock_wait, on_wait, self.context.sleep):
+            try:
+                return self.go(self.begin())
+            except ResourceGoneError as error:
+                # Whoever removed one thing may have removed more: nothing is taken on trust now.
+                gone = str(error.details.get("target"))
+                lost = dependents(self.table, gone) if gone in self.table else set(self.table)
+                for name in lost | set(self.closure):
+                    self.store.void(name)
+                self.member.together.forget(lost | set(self.closure))
+                self.reporter.restarted(f"{error.message} Looking at everything again.")
+                return self.go(self.begin(), second=True)
 
     # --- skipping ---------------------------------------------------------------------------
 
-    def all_skipped(self, state: Run) -> bool:
-        """Whether nothing in the closure needs a look; fills in the outcomes if so.
+    def skipped(self) -> list[Outcome] | None:
+        """The outcomes of a run in which nothing needs a look; None where something does.
 
         This is the path of a run in which nothing is to be done: no thread, no lock, and no
         import beyond the standard library.
         """
+        state = self.begin()
         for name in state.names:
             target = self.table[name]
             inputs = inputs_of(target, self.context, state.values)
             verdict, sentinel = self.judged(target, state, inputs)
             if verdict.verdict is not Verdict.SKIP or sentinel is None:
-                return False
+                return None
             self.settle(
                 state, Outcome(name, Action.UP_TO_DATE, sentinel.value, verdict.reason), sentinel
             )
-        for name in state.names:
-            self.reporter.finished(state.outcomes[name])
-        return True
+        outcomes = [state.outcomes[name] for name in state.names]
+        for outcome in outcomes:
+            self.reporter.finished(outcome)
+        return outcomes
 
     def make_ready(self, state: Run) -> None:
         """Asks for what the targets work with, before any of them makes something."""
@@ -225,19 +261,23 @@ class _Pass:
             outcome = Outcome(target.name, Action.UP_TO_DATE, sentinel.value, verdict.reason)
             self.settle(state, outcome, sentinel)
             return outcome
-        self.reporter.started(target.name, verdict.reason)
-        context = self.context.for_target(target.name)
-        observed = target.observe(context) if target.observe else None
-        if observed is None and target.observe:
+        brought, who = self.member.once(
+            target.name,
+            fingerprint(inputs),
+            lambda: self.bring(target, state, sentinel, inputs, verdict.reason),
+        )
+        observed = brought.observed
+        if who and observed is None and target.observe:
             self.missing(target, state, sentinel, inputs)
-        again = target.again and self.options.force and target.name in state.named
-        if observed is not None and not observed.differences and not again:
-            same = sentinel is not None and sentinel.value == observed.value
+        if brought.done is not None:
+            done = brought.done
+        else:
+            value = observed.value if observed else ""
+            same = sentinel is not None and sentinel.value == value
             action = Action.UP_TO_DATE if same else Action.ADOPTED
             kept = sentinel.extra if same and sentinel else {}
-            done = Done(observed.value, action, observed.detail, {**kept, **observed.extra})
-        else:
-            done = target.act(context, observed)
+            more = observed.extra if observed else {}
+            done = Done(value, action, observed.detail if observed else "", {**kept, **more})
         record = Sentinel(
             target.name, done.value, inputs, action=str(done.action), extra=done.extra
         )
@@ -250,9 +290,29 @@ class _Pass:
             done.detail,
             time.monotonic() - began,
             observed.differences if observed else (),
+            who,
         )
         self.settle(state, outcome, record)
         return outcome
+
+    def bring(
+        self,
+        target: Target[Any],
+        state: Run,
+        sentinel: Sentinel | None,
+        inputs: Mapping[str, str],
+        reason: str,
+    ) -> Brought:
+        """Looks at a target, and brings it about where it is not as it should be."""
+        self.reporter.started(target.name, reason)
+        context = self.context.for_target(target.name)
+        observed = target.observe(context) if target.observe else None
+        if observed is None and target.observe:
+            self.missing(target, state, sentinel, inputs)
+        again = target.again and self.options.force and target.name in state.named
+        if observed is not None and not observed.differences and not again:
+            return Brought(observed, None)
+        return Brought(observed, target.act(context, observed))
 
     def missing(
         self,

@@ -95,7 +95,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A target's line in the report."""
+    """A target's line in the report. `who` is the function whose run did it, if not one's own."""
 
     target: str
     action: Action
@@ -104,6 +104,7 @@ class Outcome:
     detail: str = ""
     seconds: float = 0.0
     differences: tuple[Difference, ...] = ()
+    who: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as `--json` prints it; `seconds` is wall time."""
@@ -117,6 +118,8 @@ class Outcome:
         }
         if self.differences:
             found["differences"] = [difference.as_dict() for difference in self.differences]
+        if self.who:
+            found["done_by"] = self.who
         return found
 
 

@@ -48,18 +48,23 @@ class Item:
 
 
 def plan(
-    table: Table, context: RunContext, store: Store, asked: Collection[str] = ()
+    table: Table,
+    context: RunContext,
+    store: Store,
+    asked: Collection[str] = (),
+    without: Collection[str] = (),
 ) -> list[Item]:
     """What is there, newest first, and what is to become of it.
 
     Args:
         asked: the targets that the user named: they go whoever made them, and nothing else does.
+        without: targets that are left to another function of the project, which shares them.
     """
     found: dict[str, Item] = {}
     for name in order(table, table):
         target, sentinel = table[name], store.read(name)
         context.remember(name, sentinel.value if sentinel else LATER, _extra(sentinel))
-        if target.remove is None or (asked and name not in asked):
+        if target.remove is None or name in without or (asked and name not in asked):
             continue
         try:
             observed = _standing(target, context, sentinel.value if sentinel else "")

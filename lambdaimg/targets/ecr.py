@@ -99,7 +99,7 @@ def users(ctx: Context, observed: Observed) -> str:
     for page in client.get_paginator("list_functions").paginate():
         for function in page["Functions"]:
             name = function["FunctionName"]
-            if function.get("PackageType") != "Image" or name == ctx.settings.function_name:
+            if function.get("PackageType") != "Image" or name in ctx.leaving:
                 continue
             uri = client.get_function(FunctionName=name)["Code"].get("ImageUri", "")
             if uri.startswith((f"{observed.value}@", f"{observed.value}:")):

@@ -12,16 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambdaimg import sizes
-from lambdaimg.context import BUILD_CONTEXT, Context
+from lambdaimg.context import PASSING, Context
 from lambdaimg.errors import BuildError, ProjectError
 from lambdaimg.make.decide import canonical, digest
+from lambdaimg.make.lock import exclusive
 from lambdaimg.make.target import Action, Done, Observed, Target
 
 if TYPE_CHECKING:
     from lambdaimg.container.events import BuildEvent
 
 SOURCE_LABEL = "lambdaimg.source"
-STAT_CACHE = "context.cache"
+# Of an image, as a part of a file's name.
+LONGEST_NAME = 200
 
 
 def check_project(ctx: Context) -> None:
@@ -108,16 +110,31 @@ def files(ctx: Context) -> Mapping[str, str]:
         # The CA bundle is no part of it: it reaches no image, and each machine has its own.
         spec = ContextSpec(ctx.project, ctx.settings.dockerfile)
         taken = made_of(spec, ctx.settings.build_target or None, build_arguments(ctx))
-        return taken.hashes(cache=ctx.state_root / STAT_CACHE)
+        return taken.hashes(cache=ctx.state_root / f"{in_files(ctx)}.cache")
 
-    return ctx.once(BUILD_CONTEXT, make)
+    return ctx.once(f"{PASSING}files {build_of(ctx)}", make)
+
+
+def in_files(ctx: Context) -> str:
+    """The image's name as a part of a file's."""
+    return ctx.settings.image_name.replace("/", "_")[-LONGEST_NAME:]
+
+
+def build_of(ctx: Context) -> str:
+    """What tells the builds of a project's functions from one another."""
+    settings = ctx.settings
+    return repr((settings.dockerfile, settings.build_target, build_arguments(ctx)))
 
 
 def inputs(ctx: Context) -> Mapping[str, str]:
     """All that the image takes from the project, as one hash."""
-    from lambdaimg.container.context import combined
 
-    return {"build context": combined(files(ctx))}
+    def make() -> Mapping[str, str]:
+        from lambdaimg.container.context import combined
+
+        return {"build context": combined(files(ctx))}
+
+    return ctx.once(f"{PASSING}build context {build_of(ctx)}", make)
 
 
 def source(ctx: Context) -> str:
@@ -137,7 +154,26 @@ def find_image(ctx: Context) -> Observed | None:
 
 
 def build_image(ctx: Context, _observed: Observed | None) -> Done:
-    """Builds the image; its output shows as it runs."""
+    """Builds the image, unless another run of the project just did; its output shows as it runs.
+
+    Two builds at the same time would take the name from one another.
+    """
+    waited: list[str] = []
+
+    def on_wait(who: str) -> None:
+        waited.append(who)
+        ctx.say(f"after {who}")
+
+    lock = ctx.state_root / f"build-{in_files(ctx)}.lock"
+    with exclusive(lock, ctx.settings.lock_wait, on_wait, ctx.waiter.sleep):
+        there = find_image(ctx) if waited and "image" not in ctx.forced else None
+        if there is not None:
+            return Done(there.value, Action.ADOPTED, there.detail, there.extra)
+        return build_now(ctx)
+
+
+def build_now(ctx: Context) -> Done:
+    """Builds the image."""
     from lambdaimg.container.builder import BuildSpec, build
 
     forced, made_of, taken = "image" in ctx.forced, source(ctx), files(ctx)
@@ -187,11 +223,11 @@ def foresee(ctx: Context) -> Mapping[str, Any]:
     return {"source": source(ctx), "forced": "image" in ctx.forced}
 
 
-def is_there(_ctx: Context, value: str) -> bool | None:
+def is_there(ctx: Context, value: str) -> bool | None:
     """Whether the engine still has the image."""
     from lambdaimg.container.look import image_exists
 
-    return image_exists(value)
+    return ctx.once(f"{PASSING}image {value}", lambda: image_exists(value))
 
 
 def remove_image(ctx: Context, value: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from lambdaimg.aws.errors import is_code
 from lambdaimg.aws.retry import retry
+from lambdaimg.aws.roles import users_of
 from lambdaimg.aws.tags import MAX_VALUE, from_list, is_policy_tag, policy_tag
 from lambdaimg.context import Context
 from lambdaimg.errors import ProjectError
@@ -191,6 +192,11 @@ def any_ours(ctx: Context, _observed: Observed) -> bool:
     return any(is_policy_tag(key) for key in role_tags(ctx))
 
 
+def users(ctx: Context, _observed: Observed) -> str:
+    """The other functions that have the role, which work with its policies."""
+    return users_of(ctx.aws("lambda"), ctx.value("lambda-role"), ctx.leaving)
+
+
 PERMISSIONS = (
     "iam:ListAttachedRolePolicies",
     "iam:AttachRolePolicy",
@@ -210,7 +216,9 @@ LAMBDA_POLICIES: Target[Context] = Target(
     act=change_policies,
     remove=detach_ours,
     owned=any_ours,
+    in_use=users,
     permissions=PERMISSIONS,
+    removal=("lambda:ListFunctions",),
 )
 
 UPDATE_POLICIES: Target[Context] = Target(

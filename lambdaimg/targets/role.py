@@ -9,6 +9,7 @@ from typing import Any
 from lambdaimg.aws import tags
 from lambdaimg.aws.errors import is_code
 from lambdaimg.aws.retry import poll
+from lambdaimg.aws.roles import users_of
 from lambdaimg.context import Context
 from lambdaimg.errors import ConflictError
 from lambdaimg.make.target import Action, Difference, Done, Observed, Target
@@ -168,13 +169,7 @@ def create_role(ctx: Context, observed: Observed | None) -> Done:
 
 def users(ctx: Context, observed: Observed) -> str:
     """The other functions that have the role."""
-    names = [
-        function["FunctionName"]
-        for page in ctx.aws("lambda").get_paginator("list_functions").paginate()
-        for function in page["Functions"]
-        if function.get("Role") == observed.value
-    ]
-    return ", ".join(name for name in names if name != ctx.settings.function_name)
+    return users_of(ctx.aws("lambda"), observed.value, ctx.leaving)
 
 
 def delete_role(ctx: Context, _value: str) -> None:

@@ -126,7 +126,7 @@ def users(ctx: Context, _observed: Observed) -> str:
         ctx.aws("lambda").get_paginator("list_event_source_mappings").paginate(EventSourceArn=arn)
     )
     fed = {m["FunctionArn"].split(":")[6] for page in pages for m in page["EventSourceMappings"]}
-    return ", ".join(sorted(fed - {ctx.settings.function_name}))
+    return ", ".join(sorted(fed - ctx.leaving))
 
 
 def delete_queue(ctx: Context, value: str) -> None:

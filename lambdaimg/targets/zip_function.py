@@ -55,7 +55,7 @@ def code(ctx: Context) -> Archive:
         )
     from lambdaimg.layers import archive
 
-    return ctx.once("code", lambda: archive.archive(archive.files(path), "the function"))
+    return ctx.once(f"code {path}", lambda: archive.archive(archive.files(path), "the function"))
 
 
 def code_sha(ctx: Context) -> str:

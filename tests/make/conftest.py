@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +90,9 @@ class World:
 
     def renew(self) -> None:
         self.renewed += 1
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def cancel(self) -> None:
         self.cancelled = True
