@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import sys
+from functools import cache
 from typing import Annotated, Any
 
 import typer
@@ -50,6 +51,41 @@ def run(
         FunctionFailedError: the function answered with an error.
     """
     payload = read_payload(session, json_payload, event)
+    answered(session, payload, log, asynchronous, qualifier)
+
+
+def run_each(
+    session: Session,
+    sessions: list[Session],
+    json_payload: str | None,
+    event: str | None,
+    log: bool,
+    asynchronous: bool,
+    qualifier: str,
+) -> None:
+    """Invokes several functions, each with its own payload; all payloads are read beforehand.
+
+    Raises:
+        FunctionsError: some functions answered with an error.
+    """
+    from lambdaimg import several
+
+    payloads = {one.function: read_payload(one, json_payload, event) for one in sessions}
+
+    def invoked(one: Session) -> None:
+        answered(one, payloads[one.function], log, asynchronous, qualifier)
+
+    several.each_by_itself(session, sessions, invoked)
+
+
+def answered(
+    session: Session, payload: bytes, log: bool, asynchronous: bool, qualifier: str
+) -> None:
+    """Sends one event and shows the answer.
+
+    Raises:
+        FunctionFailedError: the function answered with an error.
+    """
     limit = MAX_ASYNC_BYTES if asynchronous else MAX_SYNC_BYTES
     if len(payload) > limit:
         raise UsageError(f"The payload is {len(payload):,} bytes long; Lambda takes {limit:,}.")
@@ -90,7 +126,7 @@ def read_payload(session: Session, json_payload: str | None, event: str | None) 
         return checked(sample_event(event), f"the sample event {event}")
     name = session.settings.payload
     if name == "-":
-        return checked(sys.stdin.buffer.read(), "stdin")
+        return checked(stdin(), "stdin")
     path = session.project / name
     try:
         return checked(path.read_bytes(), path.name)
@@ -101,6 +137,12 @@ def read_payload(session: Session, json_payload: str | None, event: str | None) 
         ) from None
     except OSError as error:
         raise ProjectError(f"Cannot read {path}: {error.strerror}.") from error
+
+
+@cache
+def stdin() -> bytes:
+    """All that stdin has; for each of several functions the same."""
+    return sys.stdin.buffer.read()
 
 
 def sample_event(name: str) -> bytes:

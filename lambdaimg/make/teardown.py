@@ -76,7 +76,7 @@ def plan(
             found[name] = Item(name, "", Fate.FAILED, error.message)
             continue
         found[name] = Item(name, observed.value, fate, why)
-    if not found and not asked:
+    if not found and not asked and not without:
         # A teardown that was killed may have left records of what it had removed.
         store.clear()
     return [found[name] for name in reversed(order(table, table)) if name in found]

@@ -47,10 +47,11 @@ def test_handlers_of_one_image_answer_each_as_itself(project: Project) -> None:
         assert asked.status == 2
         assert "--function NAME" in asked.stderr
 
-        every = project("invoke", "--all", "--json-payload", event, "--json")
+        every = project("invoke", "--all", "--payload", "-", "--json", stdin=event)
         assert every.status == 3
         parts = {part["function"]: part for part in every.json()["result"]["functions"]}
         assert parts["mail"]["result"]["payload"] == {"by": "mail", "as": f"{project.name}-mail"}
+        assert parts["resize"]["result"]["payload"]["event"] == {"n": 1}
         assert parts["fail"]["error"]["code"] == "FunctionFailed"
         assert "not today" in parts["fail"]["error"]["message"]
 
