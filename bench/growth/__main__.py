@@ -6,7 +6,7 @@ import os
 import statistics
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from bench import report
@@ -57,7 +57,7 @@ def place(made: Bench, functions: int, base: str = BASE) -> Place:
 
 @contextmanager
 def base_of(made: Bench, megabytes: int) -> Iterator[str]:
-    """A base image with so much random data in it; gone at the end."""
+    """A base image with so much random data in it; gone at the end, with all that stands on it."""
     import docker
 
     client: Any = docker.from_env(timeout=900)
@@ -69,12 +69,33 @@ def base_of(made: Bench, megabytes: int) -> Iterator[str]:
         file.write(os.urandom(megabytes * 1_000_000 % PIECE))
     (folder / "Dockerfile").write_text(f"FROM {BASE}\nCOPY data /opt/data\n")
     try:
-        client.images.build(path=str(folder), tag=name, rm=True)
+        built, _ = client.images.build(path=str(folder), tag=name, rm=True)
         (folder / "data").unlink()
-        yield name
+        try:
+            yield name
+        finally:
+            remove_all_on(client, built.attrs["RootFS"]["Layers"])
     finally:
-        client.images.remove(name, force=True)
         client.close()
+
+
+def remove_all_on(client: Any, layers: list[str]) -> None:
+    """Removes every image that begins with these layers: what stands on another one first."""
+    from docker.errors import APIError
+
+    before = -1
+    while True:
+        left = [
+            image
+            for image in client.images.list(all=True)
+            if image.attrs["RootFS"].get("Layers", [])[: len(layers)] == layers
+        ]
+        if not left or len(left) == before:
+            return
+        before = len(left)
+        for image in left:
+            with suppress(APIError):
+                client.images.remove(image.id, force=True)
 
 
 Found = dict[tuple[int, str], Case]
@@ -135,23 +156,10 @@ def by_size(made: Bench, env: Mapping[str, str]) -> str:
         say(f"an image of {megabytes} MB")
         with base_of(made, megabytes) as base:
             where = place(made, 1, base)
-            try:
-                first[megabytes] = timed([KIT, "lambda-function"], where.folder, env).wall
-                timed([KIT, "update-function"], where.folder, env)
-                found |= measured(env, {megabytes: where}, ROUNDS)
-            finally:
-                remove_later(where)
+            first[megabytes] = timed([KIT, "lambda-function"], where.folder, env).wall
+            timed([KIT, "update-function"], where.folder, env)
+            found |= measured(env, {megabytes: where}, ROUNDS)
     return grown("MB", found, lambda key: f"{first[key[0]]:.1f}", "first deploy, s")
-
-
-def remove_later(where: Place) -> None:
-    """Takes the project's image off the base image, so that this one can go."""
-    import docker
-
-    client: Any = docker.from_env()
-    for image in client.images.list(name=where.name):
-        client.images.remove(image.id, force=True)
-    client.close()
 
 
 def grown(what: str, found: Found, last: Callable[[tuple[int, str]], str], head: str) -> str:
