@@ -81,7 +81,8 @@ def run_each(
         FunctionsError: something of some of them could not be removed; all else was.
         UsageError, InterruptedRunError: see `run`.
     """
-    owners = [Owner(one) for one in sessions]
+    width = max(len(one.function) for one in sessions)
+    owners = [Owner(one, width) for one in sessions]
     asked = targets or ()
     for owner in owners:
         refuse_unknown(owner.known, asked)
@@ -124,10 +125,16 @@ def run_each(
 
 
 class Owner:
-    """One function of a teardown of several: what it has, and what became of that."""
+    """One function of a teardown of several: what it has, and what became of that.
 
-    def __init__(self, session: Session) -> None:
+    Args:
+        session: of this function.
+        width: the columns for the functions' names.
+    """
+
+    def __init__(self, session: Session, width: int) -> None:
         self.session = session
+        self.width = width
         self.settings = session.settings
         self.known: Table = TABLES[session.settings.package]
         self.context: Context = session.context()
@@ -151,7 +158,7 @@ class Owner:
             self.context,
             self.store,
             self.items,
-            lambda item: show(self.session, item, f"{self.part.name} "),
+            lambda item: show(self.session, item, f"{self.part.name:<{self.width}} "),
         )
 
     def conclude(self) -> None:
