@@ -26,7 +26,7 @@ DERIVED = {
 }
 # Settings that come along with another one.
 COMPANIONS = {
-    "dockerfile": ("build_ca_bundle",),
+    "dockerfile": ("build_ca_bundle", "fast"),
     "role_name": ("role_wait",),
     "memory": ("function_wait", "image_wait"),
     "queue_name": ("queue_wait",),

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 STATE_FOLDER = ".lambdaimg"
 # Begins the name of what may change while a run goes on: the project's files, the engine's images.
 PASSING = "passing: "
+# What a run knows of one function: its records, and what was made of its sources.
+RECORDS = "records"
+FAST_PATH = "fast path"
 DEFAULT_REGION = "us-east-1"
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 T = TypeVar("T")
@@ -68,6 +71,9 @@ class Context:
         listener: who hears progress.
         waiter: the clock of all waits.
         calls: where every call is written down, for `--debug`.
+
+    `fast` tells that the image is wanted in the registry alone, so that it need not be in the
+    engine (see `fast`); a run sets it.
     """
 
     def __init__(
@@ -93,6 +99,8 @@ class Context:
         self.extras: dict[str, Mapping[str, Any]] = {}
         self.forced = frozenset[str]()
         self.leaving = frozenset({settings.function_name})
+        self.fast = False
+        self.own: dict[str, Any] = {}
         self.shared: dict[str, Any] = {}
         self._lock = threading.RLock()
 
@@ -108,7 +116,7 @@ class Context:
         """The context of the run of one function of several; values and records are its own."""
         view = copy.copy(self)
         view.settings, view.listener = settings, listener
-        view.values, view.extras = {}, {}
+        view.values, view.extras, view.own = {}, {}, {}
         view.leaving = frozenset({settings.function_name})
         return view
 
@@ -158,10 +166,11 @@ class Context:
         return told
 
     def renew(self) -> None:
-        """Forgets what was read of the project's files, which may have changed since."""
+        """Forgets what was read of the project's files, and what was made of it."""
         with self._lock:
             for name in [name for name in self.shared if name.startswith(PASSING)]:
                 del self.shared[name]
+            self.own.pop(FAST_PATH, None)
 
     def sleep(self, seconds: float) -> None:
         """Waits, unless the run is interrupted."""
@@ -312,6 +321,19 @@ class Context:
     def state_root(self) -> Path:
         """`.lambdaimg` of the project."""
         return self.project / STATE_FOLDER
+
+    @property
+    def records_open(self) -> bool:
+        """Whether this is a run that keeps records."""
+        return RECORDS in self.own
+
+    def records(self) -> Store:
+        """The sentinels of this environment, for reading what the last run left."""
+        with self._lock:
+            if RECORDS not in self.own:
+                self.own[RECORDS] = self.store(trust=True)
+            found: Store = self.own[RECORDS]
+            return found
 
     def store(self, trust: bool = False) -> Store:
         """The sentinels of this environment: account, region, endpoint and function."""

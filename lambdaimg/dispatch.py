@@ -110,6 +110,7 @@ def run_target(
     session: Session, name: str, dry_run: bool, trust: bool, force: bool, verify: bool
 ) -> None:
     """Brings about a target with all that it needs, and reports."""
+    from lambdaimg.context import RECORDS
     from lambdaimg.make.plan import Options
     from lambdaimg.make.runner import run
     from lambdaimg.targets import TABLES
@@ -124,7 +125,11 @@ def run_target(
         return
     context = session.context()
     context.forced = forced
+    # Who asks for the image itself wants it in the engine.
+    context.fast = session.settings.fast and name != "image"
     table = TABLES[session.settings.package]
-    run(table, [name], context, context.store(trust), session.report, options)
+    store = context.store(trust)
+    context.own[RECORDS] = store
+    run(table, [name], context, store, session.report, options)
     value = context.values.get(name, "")
     session.report.result(name, {"value": value})

@@ -133,6 +133,11 @@ class Settings:
     lambda_module: str = setting(
         "hello_lambda.py", "Handler file or folder, copied last", ("LAMBDA_MODULE",)
     )
+    fast: bool = setting(
+        True,
+        "Where only files of the Dockerfile's last COPY changed, put that layer into the registry "
+        "without an engine",
+    )
 
     # registry
     repo_name: str = setting(

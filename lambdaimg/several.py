@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from lambdaimg.context import Context
+from lambdaimg.context import RECORDS, Context
 from lambdaimg.errors import DIFFERENT, FunctionsError, InterruptedRunError, LambdaimgError
 from lambdaimg.make.plan import Options
 from lambdaimg.make.runner import INTERRUPT_GRACE_S, Pass
@@ -129,6 +129,7 @@ def begun(
     """The run of a function; None where it is over already: nothing is to be done, or it failed."""
     try:
         store = context.store(options.trust)
+        context.own[RECORDS] = store
         table = TABLES[context.settings.package]
         run = Pass(table, [target], context, store, report, options, member)
         if run.skipped() is None:

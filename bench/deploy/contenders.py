@@ -131,7 +131,15 @@ def contenders() -> list[Contender]:
         Contender(MAKEFILE, {step: make(target) for step, target in targets.items()}),
         Contender(FLOOR, {step: floor(step) for step in targets}),
         Contender(OURS, {step: [KIT, target] for step, target in targets.items()}),
+        Contender(
+            NO_FAST, {step: [KIT, target, *built(target)] for step, target in targets.items()}
+        ),
     ]
+
+
+def built(target: str) -> list[str]:
+    """The flags with which a target builds its image, where it has one."""
+    return ["--no-fast"] if target in ("lambda-function", "update-function") else []
 
 
 @dataclass(frozen=True)

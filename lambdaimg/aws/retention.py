@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OUR_TAG = "src-"
+SOURCE_TAG, BASE_TAG = "src-", "base-"
+"""What the kit's tags begin with: images of sources, and what the fast path extends."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,12 @@ class Image:
     @property
     def is_ours(self) -> bool:
         """Whether the kit pushed it: all its tags are the kit's, and there is one."""
-        return bool(self.tags) and all(tag.startswith(OUR_TAG) for tag in self.tags)
+        return bool(self.tags) and all(tag.startswith((SOURCE_TAG, BASE_TAG)) for tag in self.tags)
+
+    @property
+    def is_base(self) -> bool:
+        """Whether it is there for the fast path alone."""
+        return bool(self.tags) and all(tag.startswith(BASE_TAG) for tag in self.tags)
 
 
 @dataclass(frozen=True)
@@ -61,23 +67,29 @@ def decide(images: Iterable[Image], live: Collection[str], keep: int) -> list[De
     Args:
         images: all images of the repository.
         live: the digests that versions of functions run, or that are about to be deployed.
-        keep: how many of the kit's own images stay, the newest ones, live or not.
+        keep: how many of the kit's own images stay, the newest ones, live or not; as many
+            stay of those that are there for the fast path alone.
     """
     images = list(images)
-    own = sorted((image.pushed for image in images if image.is_ours), reverse=True)
-    oldest_kept = own[keep - 1] if len(own) >= keep else float("-inf")
+    oldest_kept = {base: _oldest(images, base, keep) for base in (False, True)}
     found = []
     for image in sorted(images, key=lambda each: (-each.pushed, each.digest)):
         if image.digest in live:
             why = "a function runs it"
         elif not image.is_ours:
             why = "lambdaimg did not push it"
-        elif image.pushed >= oldest_kept:
+        elif image.pushed >= oldest_kept[image.is_base]:
             why = f"one of the newest {keep}"
         else:
             why = ""
         found.append(Decision(image, why))
     return found
+
+
+def _oldest(images: Iterable[Image], base: bool, keep: int) -> float:
+    """When the last of the newest `keep` images of one kind was pushed."""
+    own = sorted((i.pushed for i in images if i.is_ours and i.is_base is base), reverse=True)
+    return own[keep - 1] if len(own) >= keep else float("-inf")
 
 
 def digests_of(functions: Iterable[Mapping[str, Any]]) -> tuple[set[str], list[Mapping[str, Any]]]:

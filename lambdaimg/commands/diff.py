@@ -35,6 +35,7 @@ def run(
         SystemExit: with status 4 where there is a difference.
     """
     context, known = session.context(), TABLES[session.settings.package]
+    context.fast = session.settings.fast
     store = context.store()
     for name in targets or ():
         if name not in known:

@@ -248,6 +248,7 @@ def image_config(image: str) -> dict[str, Any]:
 
 def ensure_image(session: Session, engine: Engine) -> str:
     """The ID of the project's image, built now if its sources are not those of the last one."""
+    from lambdaimg import made_of
     from lambdaimg.emulator.engine import EngineError
     from lambdaimg.targets import image as target
 
@@ -258,7 +259,7 @@ def ensure_image(session: Session, engine: Engine) -> str:
     except EngineError:
         found = {}
     labels = (found.get("Config") or {}).get("Labels") or {}
-    if found and labels.get(target.SOURCE_LABEL) == target.source(context):
+    if found and labels.get(made_of.SOURCE_LABEL) == made_of.source(context):
         return str(found["Id"])
     return build_image(session)
 

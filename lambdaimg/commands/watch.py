@@ -193,7 +193,7 @@ class Watch:
 
     def _read_recipe(self) -> Recipe:
         from lambdaimg.container import dockerfile, overlay
-        from lambdaimg.targets.image import build_arguments
+        from lambdaimg.made_of import build_arguments
 
         settings = self._session.settings
         text = Path(self._root / settings.dockerfile).read_text()

@@ -20,10 +20,10 @@ from lambdaimg.container.engine import LocalImage, local_image
 from lambdaimg.container.errors import translated
 from lambdaimg.container.events import OnPushEvent, PushEvent, PushKind
 from lambdaimg.container.refusals import IMMUTABLE, refusal
-from lambdaimg.container.registry import INDEXES, LAMBDA_MANIFESTS, Manifest, Registry
+from lambdaimg.container.registry import Manifest, Registry, check_manifest, split_repository
 from lambdaimg.container.stream import auth_header, post_stream
 from lambdaimg.container.transport import RegistryAuth, Transport
-from lambdaimg.errors import LambdaimgError, ProjectError, PushError, ResourceGoneError
+from lambdaimg.errors import LambdaimgError, PushError, ResourceGoneError
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -119,50 +119,6 @@ def push(
     finally:
         transport.close()
     return _result(manifest, image, log, repository)
-
-
-def split_repository(repository: str) -> tuple[str, str]:
-    """Host and name of a repository.
-
-    Raises:
-        ProjectError: it names no host, so that it would go to Docker Hub.
-    """
-    host, _, name = repository.partition("/")
-    if not name or not ("." in host or ":" in host or host == "localhost"):
-        raise ProjectError(
-            f"{repository!r} names no registry.",
-            hint="A repository's URI begins with its registry's host, as in "
-            "123456789012.dkr.ecr.us-east-1.amazonaws.com/hello.",
-        )
-    return host, name
-
-
-def check_manifest(manifest: Manifest, repository: str) -> None:
-    """Refuse what Lambda would refuse.
-
-    Raises:
-        PushError: an index (an image of several platforms, or with attestations), or something
-            else that is no image.
-    """
-    if manifest.media_type in LAMBDA_MANIFESTS:
-        return
-    if manifest.media_type in INDEXES:
-        raise PushError(
-            f"What was pushed to {repository} is an index of several manifests, and Lambda takes "
-            "the manifest of one image.",
-            hint="Build for one platform and without attestations: `docker buildx build "
-            "--provenance=false --sbom=false --platform linux/amd64`; with the containerd image "
-            "store of Docker 29, push one platform (`docker push --platform linux/amd64`).",
-            media_type=manifest.media_type,
-            digest=manifest.digest,
-        )
-    raise PushError(
-        f"What was pushed to {repository} is of a kind that Lambda does not take: "
-        f"{manifest.media_type or 'no media type'}.",
-        hint="Build it with a Dockerfile, as a Docker or OCI image.",
-        media_type=manifest.media_type,
-        digest=manifest.digest,
-    )
 
 
 class PushLog:

@@ -34,7 +34,16 @@ def _refusal(
 IMMUTABLE = "immutable"
 """`reason` in the details of an error where the tag exists and must not change."""
 
+BLOB = "blob"
+"""`reason` where a manifest names a layer that the registry does not have."""
+
 TABLE: tuple[Refusal, ...] = (
+    _refusal(
+        r"blob.unknown|layers? .*(not found|could not be found|does not exist|do not exist)",
+        "The registry of {repository} lacks a layer of the image: {why}.",
+        "Push the image again.",
+        BLOB,
+    ),
     _refusal(
         r"name.unknown|repository .*does not exist|repository name not known",
         "The repository {repository} does not exist.",

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode, urljoin
 
 from lambdaimg.container.refusals import refusal
 from lambdaimg.container.transport import Response, Transport
-from lambdaimg.errors import PushError
+from lambdaimg.errors import ProjectError, PushError
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -140,13 +140,18 @@ class Registry:
         location = urljoin(begun.url, begun.headers.get("location", ""))
         url = f"{location}{'&' if '?' in location else '?'}{urlencode({'digest': digest})}"
         size = len(content) if isinstance(content, bytes) else content.stat().st_size
-        return self._accepted(
+        response = self._transport.request(
             "PUT",
             url,
+            scope=self._scope,
             headers={"Content-Type": "application/octet-stream"},
             body=content if isinstance(content, bytes) else lambda: _pieces(content),
             length=size,
         )
+        if any(code == "BLOB_UPLOAD_UNKNOWN" for code, _ in response.errors()):
+            # It went through on a connection that broke before the answer came, or has expired.
+            raise _PassingError("the upload is unknown")
+        return self._checked(response)
 
     def _get(self, path: str, headers: dict[str, str], method: str = "GET") -> Response | None:
         """An answer, None for 'not found' (but a missing repository is an error)."""
@@ -200,6 +205,50 @@ class Registry:
                 f"{self._shown} answered with other bytes than those of {wanted}.",
                 "Something between here and the registry changes what it says; run again.",
             )
+
+
+def split_repository(repository: str) -> tuple[str, str]:
+    """Host and name of a repository.
+
+    Raises:
+        ProjectError: it names no host, so that it would go to Docker Hub.
+    """
+    host, _, name = repository.partition("/")
+    if not name or not ("." in host or ":" in host or host == "localhost"):
+        raise ProjectError(
+            f"{repository!r} names no registry.",
+            hint="A repository's URI begins with its registry's host, as in "
+            "123456789012.dkr.ecr.us-east-1.amazonaws.com/hello.",
+        )
+    return host, name
+
+
+def check_manifest(manifest: Manifest, repository: str) -> None:
+    """Refuse what Lambda would refuse.
+
+    Raises:
+        PushError: an index (an image of several platforms, or with attestations), or something
+            else that is no image.
+    """
+    if manifest.media_type in LAMBDA_MANIFESTS:
+        return
+    if manifest.media_type in INDEXES:
+        raise PushError(
+            f"What was pushed to {repository} is an index of several manifests, and Lambda takes "
+            "the manifest of one image.",
+            hint="Build for one platform and without attestations: `docker buildx build "
+            "--provenance=false --sbom=false --platform linux/amd64`; with the containerd image "
+            "store of Docker 29, push one platform (`docker push --platform linux/amd64`).",
+            media_type=manifest.media_type,
+            digest=manifest.digest,
+        )
+    raise PushError(
+        f"What was pushed to {repository} is of a kind that Lambda does not take: "
+        f"{manifest.media_type or 'no media type'}.",
+        hint="Build it with a Dockerfile, as a Docker or OCI image.",
+        media_type=manifest.media_type,
+        digest=manifest.digest,
+    )
 
 
 class _PassingError(Exception):

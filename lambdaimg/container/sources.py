@@ -40,7 +40,7 @@ def made_of(spec: ContextSpec, target: str | None, arguments: Mapping[str, str])
     context = scan(spec)
     dockerfile = parse(context.dockerfile_text)
     patterns = sources(dockerfile, needed(dockerfile, target, arguments), arguments)
-    entries = _taken(context.entries, patterns)
+    entries = taken(context.entries, patterns)
     if all(entry.path != context.dockerfile for entry in entries):
         steps = significant(dockerfile, context.dockerfile_text).encode()
         entries.append(Entry(context.dockerfile, "file", 0o644, steps))
@@ -52,7 +52,7 @@ def sent(
 ) -> BuildContext:
     """What a builder needs of a context: the legacy one goes through all stages."""
     stages = frozenset(range(len(dockerfile.stages)))
-    entries = _taken(context.entries, sources(dockerfile, stages, arguments))
+    entries = taken(context.entries, sources(dockerfile, stages, arguments))
     wanted = {entry.path for entry in entries} | {context.dockerfile}
     return replace(context, entries=tuple(e for e in context.entries if e.path in wanted))
 
@@ -94,6 +94,16 @@ def sources(
     dockerfile: Dockerfile, stages: frozenset[int], arguments: Mapping[str, str]
 ) -> tuple[str, ...] | None:
     """The sources that some stages copy from the context; None where it may be anything."""
+    return copied(dockerfile, stages, arguments) or None
+
+
+def copied(
+    dockerfile: Dockerfile,
+    stages: frozenset[int],
+    arguments: Mapping[str, str],
+    without: Instruction | None = None,
+) -> tuple[str, ...] | None:
+    """As `sources`, leaving one instruction out; empty where the Dockerfile copies nothing."""
     syntax = dockerfile.directives.get("syntax")
     if syntax and not _FRONTEND.fullmatch(syntax):
         return None
@@ -109,6 +119,8 @@ def sources(
             return None
         if instruction.keyword not in ("COPY", "ADD") or instruction.flag("from") is not None:
             continue
+        if instruction == without:
+            continue
         for word in words(instruction.args)[:-1]:
             if _HEREDOC.match(word) or (instruction.keyword == "ADD" and _REMOTE.match(word)):
                 continue
@@ -116,7 +128,7 @@ def sources(
             if known is None or set(known) & set("\"'"):
                 return None
             found.append(normal(known))
-    return tuple(found) or None
+    return tuple(found)
 
 
 def _stages_named(instruction: Instruction) -> list[str]:
@@ -143,7 +155,7 @@ def mounts_context(flag: str) -> bool:
     return bool(options) and "from" not in options and options.get("type") not in _NO_CONTEXT
 
 
-def _taken(entries: Iterable[Entry], patterns: tuple[str, ...] | None) -> list[Entry]:
+def taken(entries: Iterable[Entry], patterns: tuple[str, ...] | None) -> list[Entry]:
     """The entries that sources name, with the folders that they are in."""
     every = list(entries)
     if patterns is None or any(

@@ -6,7 +6,7 @@ Modification times are no part of the builders' cache keys, but they are part of
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from lambdaimg.container.tree import IGNORE_FILE, Entry, unreadable
@@ -17,12 +17,17 @@ MTIME = 315532800
 
 CHUNK = 1 << 18
 
+Owner = tuple[int, int]
+"""User and group."""
 
-def tar_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
-    """Entries as an uncompressed POSIX tar; see `BuildContext.stream`."""
+
+def tar_stream(
+    entries: Iterable[Entry], owner: Callable[[str], Owner] = lambda _path: (0, 0)
+) -> Iterator[bytes]:
+    """Entries as an uncompressed POSIX tar, each with its owner; see `BuildContext.stream`."""
     buffer = bytearray()
     for entry in entries:
-        buffer += _header(entry)
+        buffer += _header(entry, owner(entry.path))
         if entry.kind == "file":
             for piece in _content(entry):
                 buffer += piece
@@ -35,8 +40,9 @@ def tar_stream(entries: Iterable[Entry]) -> Iterator[bytes]:
     yield bytes(buffer)
 
 
-def _header(entry: Entry) -> bytes:
+def _header(entry: Entry, owner: Owner) -> bytes:
     info = tarfile.TarInfo(entry.path)
+    info.uid, info.gid = owner
     info.mode, info.mtime, info.size = entry.mode, MTIME, entry.size
     if entry.kind == "dir":
         info.type = tarfile.DIRTYPE

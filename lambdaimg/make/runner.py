@@ -329,7 +329,15 @@ class Pass:
         Raises:
             ResourceGoneError: the run starts over.
         """
-        if sentinel is not None and target.name in state.named and state.vouched:
+        if (
+            sentinel is not None
+            and target.name in state.named
+            and state.vouched
+            # What is made of something new was never there.
+            and all(
+                sentinel.inputs.get(f"target:{n}") == inputs[f"target:{n}"] for n in target.needs
+            )
+        ):
             self.store.void(target.name)
             raise ResourceGoneError(
                 f"{target.name} is gone, though a record vouched for it.", target=target.name

@@ -94,7 +94,7 @@ def check_registry(ctx: Context) -> Iterator[Finding]:
     from urllib.parse import urlsplit
 
     from lambdaimg.container.transport import Transport
-    from lambdaimg.targets.deploy import registry_auth
+    from lambdaimg.repository import registry_auth
 
     data = ctx.aws("ecr").get_authorization_token()["authorizationData"]
     endpoint = ctx.repository_uri(str(data[0]["proxyEndpoint"]))

@@ -3,6 +3,7 @@
 The image is pushed under a tag made from the hash of its sources. A repository that has that tag
 has these sources already, whoever pushed them from wherever: the digest behind it is adopted.
 Of an image that was built anew from the same sources (`image --force`) only the very same is.
+An image that was made without an engine is put there without one (`lambdaimg.fast`).
 """
 
 from __future__ import annotations
@@ -11,16 +12,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lambdaimg import sizes
+from lambdaimg import fast, fast_base, sizes
+from lambdaimg.aws.retention import SOURCE_TAG
 from lambdaimg.context import Context
-from lambdaimg.errors import AwsError, PushError, ResourceGoneError
+from lambdaimg.errors import PushError, ResourceGoneError
 from lambdaimg.make.lock import exclusive
 from lambdaimg.make.target import Action, Difference, Done, Observed, Target
+from lambdaimg.repository import registry_auth
 
 if TYPE_CHECKING:
     from lambdaimg.container.events import PushEvent
     from lambdaimg.container.push import PushedImage
-    from lambdaimg.container.transport import RegistryAuth
 
 LOCK_NAME = "push.lock"
 # What a push found missing, and the target that makes it.
@@ -38,7 +40,7 @@ def forced(ctx: Context) -> bool:
 
 def tags_of(ctx: Context) -> tuple[str, ...]:
     """The tags under which the image may stand in the repository, the one to push to first."""
-    plain = f"src-{ctx.kept('image', 'source')}"
+    plain = f"{SOURCE_TAG}{ctx.kept('image', 'source')}"
     if not forced(ctx):
         return (plain,)
     own = f"{plain}-{ctx.value('image').removeprefix('sha256:')[:12]}"
@@ -53,10 +55,13 @@ def local_name(ctx: Context, tag: str) -> str:
 def find_pushed(ctx: Context) -> Observed | None:
     """The image in the repository that was made from the same sources.
 
-    A push that was killed leaves the image's name for it in the engine: that is a difference.
+    A push that was killed leaves the image's name for it in the engine: that is a difference, and
+    so is an image that no later one could extend yet.
     """
-    from lambdaimg.container.look import image_exists
-
+    made = fast.made(ctx) if was_made(ctx) else None
+    if made is not None and made.fresh:
+        new = Difference("image", "", made.image.digest[:19])
+        return Observed(f"{ctx.value('ecr-repo')}@{made.image.digest}", (new,))
     answer = ctx.aws("ecr").batch_get_image(
         repositoryName=ctx.settings.repository,
         imageIds=[{"imageTag": tag} for tag in tags_of(ctx)],
@@ -66,10 +71,26 @@ def find_pushed(ctx: Context) -> Observed | None:
         if forced(ctx) and not is_image(image, ctx.value("image")):
             continue
         name = local_name(ctx, image["imageId"].get("imageTag") or tags_of(ctx)[0])
-        left = (Difference("name in the engine", name, "", here=True),)
         value = f"{ctx.value('ecr-repo')}@{image['imageId']['imageDigest']}"
-        return Observed(value, left if image_exists(name) else (), facts=name)
+        return Observed(value, tuple(left_open(ctx, name)), facts=name)
     return None
+
+
+def was_made(ctx: Context) -> bool:
+    """Whether the image was made without an engine."""
+    return bool(ctx.kept("image", "fast"))
+
+
+def left_open(ctx: Context, name: str) -> Iterator[Difference]:
+    """What the push of an image that is in the registry has left to do on this machine."""
+    if was_made(ctx):
+        return
+    from lambdaimg.container.look import image_exists
+
+    if image_exists(name):
+        yield Difference("name in the engine", name, "", here=True)
+    if tag := fast_base.unregistered(ctx):
+        yield Difference("image to extend", "", tag, here=True)
 
 
 def is_image(image: Mapping[str, Any], image_id: str) -> bool:
@@ -88,27 +109,18 @@ def is_image(image: Mapping[str, Any], image_id: str) -> bool:
     return bool((manifest.get("config") or {}).get("digest") == image_id)
 
 
-def registry_auth(ctx: Context) -> RegistryAuth:
-    """A login for this push alone; it is kept in memory only."""
-    import base64
-
-    from lambdaimg.container.transport import RegistryAuth
-
-    data = ctx.aws("ecr").get_authorization_token()["authorizationData"]
-    if not data:
-        raise AwsError("ECR gave no login for the registry.")
-    name, _, password = base64.b64decode(data[0]["authorizationToken"]).decode().partition(":")
-    return RegistryAuth(username=name, password=password)
-
-
 def push_image(ctx: Context, observed: Observed | None) -> Done:
     """Pushes the image and takes the digest from the push itself."""
+    if was_made(ctx):
+        return fast.push(ctx, ctx.value("ecr-repo"), tags_of(ctx)[0], "deploy" in ctx.forced)
     from lambdaimg.container.push import push
     from lambdaimg.container.refusals import IMMUTABLE
 
     if observed is not None and "deploy" not in ctx.forced:
         with engine_names(ctx):
             unname(ctx, observed.facts)
+        if fast_base.unregistered(ctx):
+            fast_base.register(ctx, observed.value)
         return Done(observed.value, Action.ADOPTED)
     layers: dict[str, tuple[int, int]] = {}
 
@@ -143,6 +155,7 @@ def push_image(ctx: Context, observed: Observed | None) -> Done:
     except ResourceGoneError as error:
         error.details["target"] = GONE.get(str(error.details.get("reason")), "deploy")
         raise
+    fast_base.register(ctx, pushed.uri)
     sent = f"{sizes.text(pushed.bytes_sent)} sent" if pushed.layers_sent else "every layer there"
     return Done(pushed.uri, Action.PUSHED, sent)
 

@@ -8,6 +8,7 @@ from lambdaimg.aws import tags
 from lambdaimg.aws.errors import is_code
 from lambdaimg.context import Context
 from lambdaimg.make.target import Action, Difference, Done, Observed, Target
+from lambdaimg.repository import described
 
 
 def mutability(ctx: Context) -> str:
@@ -17,14 +18,9 @@ def mutability(ctx: Context) -> str:
 
 def find_repository(ctx: Context) -> Observed | None:
     """The repository, if there is one."""
-    name = ctx.settings.repository
-    try:
-        answer = ctx.aws("ecr").describe_repositories(repositoryNames=[name])
-    except Exception as error:
-        if is_code(error, "RepositoryNotFoundException"):
-            return None
-        raise
-    repository = answer["repositories"][0]
+    repository = described(ctx)
+    if repository is None:
+        return None
     return Observed(
         ctx.repository_uri(repository["repositoryUri"]),
         differences(ctx, repository),

@@ -1,29 +1,35 @@
 """`image`: the container image, built from the project's Dockerfile.
 
 The image carries the hash of its sources as a label, so that an image which is already there
-is adopted, with no record of it as well.
+is adopted, with no record of it as well. Where it is wanted in the registry alone and only its
+last layer is new, it is made without an engine (`lambdaimg.fast`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lambdaimg import sizes
+from lambdaimg import fast, fast_base, sizes
 from lambdaimg.context import PASSING, Context
-from lambdaimg.errors import BuildError, ProjectError
-from lambdaimg.make.decide import canonical, digest
+from lambdaimg.errors import BuildError, NoEngineError, ProjectError
+from lambdaimg.made_of import (
+    SETTINGS,
+    SOURCE_LABEL,
+    build_arguments,
+    files,
+    in_files,
+    inputs,
+    source,
+)
 from lambdaimg.make.lock import exclusive
-from lambdaimg.make.target import Action, Done, Observed, Target
+from lambdaimg.make.target import Action, Difference, Done, Observed, Target
 
 if TYPE_CHECKING:
     from lambdaimg.container.events import BuildEvent
-
-SOURCE_LABEL = "lambdaimg.source"
-# Of an image, as a part of a file's name.
-LONGEST_NAME = 200
 
 
 def check_project(ctx: Context) -> None:
@@ -62,23 +68,28 @@ def check_project(ctx: Context) -> None:
 
 
 def engine_answers(ctx: Context) -> None:
-    """Refuses a machine without an engine.
+    """Refuses a machine without an engine, where one is needed.
 
     Raises:
         NoEngineError: none answers.
     """
+    if fast.made(ctx) is not None:
+        return
     from lambdaimg.container.look import image_exists
 
-    image_exists(ctx.settings.image_name)
+    with needed(ctx):
+        image_exists(ctx.settings.image_name)
 
 
-def build_arguments(ctx: Context) -> dict[str, str]:
-    """The build arguments: the user's, the handler's, and its name where it is a folder."""
-    module = ctx.settings.lambda_module
-    own = {"LAMBDA_MODULE": module, "LAMBDA_FOLDER": ""}
-    if ctx.path(module).is_dir():
-        own["LAMBDA_FOLDER"] = Path(module).name
-    return {**own, **ctx.settings.build_args}
+@contextmanager
+def needed(ctx: Context) -> Iterator[None]:
+    """Lets the error of a missing engine say why one is needed."""
+    try:
+        yield
+    except NoEngineError as error:
+        if reason := fast.why_not(ctx):
+            error.hint += f" It is needed because {reason}."
+        raise
 
 
 def misnamed(ctx: Context) -> str:
@@ -100,64 +111,60 @@ def misnamed(ctx: Context) -> str:
     return f"CMD of {file} names {named[0]}, but the handler is {ctx.settings.lambda_module}"
 
 
-def files(ctx: Context) -> Mapping[str, str]:
-    """Path -> hash of what the image is made of; files that it does not take do not count."""
-
-    def make() -> Mapping[str, str]:
-        from lambdaimg.container.context import ContextSpec
-        from lambdaimg.container.sources import made_of
-
-        # The CA bundle is no part of it: it reaches no image, and each machine has its own.
-        spec = ContextSpec(ctx.project, ctx.settings.dockerfile)
-        taken = made_of(spec, ctx.settings.build_target or None, build_arguments(ctx))
-        return taken.hashes(cache=ctx.state_root / f"{in_files(ctx)}.cache")
-
-    return ctx.once(f"{PASSING}files {build_of(ctx)}", make)
-
-
-def in_files(ctx: Context) -> str:
-    """The image's name as a part of a file's."""
-    return ctx.settings.image_name.replace("/", "_")[-LONGEST_NAME:]
-
-
-def build_of(ctx: Context) -> str:
-    """What tells the builds of a project's functions from one another."""
-    settings = ctx.settings
-    return repr((settings.dockerfile, settings.build_target, build_arguments(ctx)))
-
-
-def inputs(ctx: Context) -> Mapping[str, str]:
-    """All that the image takes from the project, as one hash."""
-
-    def make() -> Mapping[str, str]:
-        from lambdaimg.container.context import combined
-
-        return {"build context": combined(files(ctx))}
-
-    return ctx.once(f"{PASSING}build context {build_of(ctx)}", make)
-
-
-def source(ctx: Context) -> str:
-    """The hash of everything that the image is made of: the same on every machine."""
-    made_of = (inputs(ctx)["build context"], *(ctx.setting(name) for name in IMAGE.uses))
-    return digest(canonical(made_of))
-
-
 def find_image(ctx: Context) -> Observed | None:
-    """The image of that name, if it was built from these very sources."""
+    """The image of that name, if it was built from these very sources; or what is made here."""
+    if (made := fast.made(ctx)) is not None:
+        new = Difference("last layer", "", made.layer.digest[:19], here=True)
+        open_ = () if made.known else (new,)
+        return Observed(made.image.config_digest, open_, made.detail, made, kept_of(made))
     from lambdaimg.container.engine import local_image
 
-    found = local_image(ctx.engine(), ctx.settings.image_name)
+    with needed(ctx):
+        engine = ctx.engine()
+    found = local_image(engine, ctx.settings.image_name)
     if found is None or found.labels.get(SOURCE_LABEL) != source(ctx):
         return None
     return Observed(found.id, detail=sizes.text(found.size), extra={"source": source(ctx)})
 
 
-def build_image(ctx: Context, _observed: Observed | None) -> Done:
+def kept_of(made: fast.Made) -> dict[str, Any]:
+    """What the record of an image keeps that was made here."""
+    return {"source": made.source, "forced": False, "fast": True}
+
+
+def make_image(ctx: Context, made: fast.Made, taken: Mapping[str, str]) -> Done:
+    """Takes the image that was made without an engine, unless its files changed meanwhile."""
+    ctx.renew()
+    refuse_changed(ctx, made.source, taken)
+    # What was made is still right, and `deploy` needs it.
+    fast.hold(ctx, made)
+    return Done(made.image.config_digest, Action.BUILT, made.detail, kept_of(made))
+
+
+def refuse_changed(ctx: Context, made_of: str, taken: Mapping[str, str]) -> None:
+    """Refuses files that are no longer those of which the image was made.
+
+    Raises:
+        BuildError: one changed.
+    """
+    if source(ctx) == made_of:
+        return
+    changed = sorted(k for k in {*taken, *files(ctx)} if taken.get(k) != files(ctx).get(k))
+    raise BuildError(
+        f"{changed[0]} changed while the image was built.",
+        hint="Run the same command again; if something writes to it all the time, and the "
+        "image does not need it, list it in .dockerignore.",
+        files=changed,
+    )
+
+
+def build_image(ctx: Context, observed: Observed | None) -> Done:
     """Builds the image, unless another run of the project just did; its output shows as it runs.
 
     Two builds at the same time would take the name from one another.
     """
+    if observed is not None and isinstance(observed.facts, fast.Made):
+        return make_image(ctx, observed.facts, files(ctx))
     waited: list[str] = []
 
     def on_wait(who: str) -> None:
@@ -177,6 +184,7 @@ def build_now(ctx: Context) -> Done:
     from lambdaimg.container.builder import BuildSpec, build
 
     forced, made_of, taken = "image" in ctx.forced, source(ctx), files(ctx)
+    reason = fast.why_not(ctx)
     ca_bundle = ctx.settings.build_ca_bundle
 
     def on_event(event: BuildEvent) -> None:
@@ -198,19 +206,18 @@ def build_now(ctx: Context) -> Done:
         labels={SOURCE_LABEL: made_of},
         no_cache=forced,
     )
+    fast_base.built(ctx)
     built = build(ctx.engine(), spec, on_event, cancel=ctx.stopping)
     ctx.renew()
-    if source(ctx) != made_of:
+    try:
+        refuse_changed(ctx, made_of, taken)
+    except BuildError:
         # Its label names sources that it was not made of: nobody may adopt it.
         remove_image(ctx, built.id)
-        changed = sorted(k for k in {*taken, *files(ctx)} if taken.get(k) != files(ctx).get(k))
-        raise BuildError(
-            f"{changed[0]} changed while the image was built.",
-            hint="Run the same command again; if something writes to it all the time, and the "
-            "image does not need it, list it in .dockerignore.",
-            files=changed,
-        )
-    news = f"{built.new_layers} of {built.layers} layers new"
+        raise
+    news = f"{built.new_layers} of {built.layers} layers new, digest not reproducible"
+    if reason:
+        news += f"; built because {reason}"
     if wrong := misnamed(ctx):
         ctx.output(f"Warning: {wrong}. Name MODULE.FUNCTION there, or with the setting command.\n")
         news += f"; {wrong}"
@@ -224,7 +231,10 @@ def foresee(ctx: Context) -> Mapping[str, Any]:
 
 
 def is_there(ctx: Context, value: str) -> bool | None:
-    """Whether the engine still has the image."""
+    """Whether the engine still has the image; one made without it has its place in the registry."""
+    record = ctx.records().read("image")
+    if record is not None and record.value == value and record.extra.get("fast"):
+        return ctx.settings.fast
     from lambdaimg.container.look import image_exists
 
     return ctx.once(f"{PASSING}image {value}", lambda: image_exists(value))
@@ -254,14 +264,7 @@ def remove_image(ctx: Context, value: str) -> None:
 IMAGE: Target[Context] = Target(
     name="image",
     help="Build the container image from the project's Dockerfile",
-    uses=(
-        "image_name",
-        "dockerfile",
-        "build_args",
-        "build_target",
-        "architecture",
-        "lambda_module",
-    ),
+    uses=SETTINGS,
     inputs=inputs,
     check=check_project,
     ready=engine_answers,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from lambdaimg.aws.retention import Image, decide, digests_of, of_answer
 
 DIGESTS = [f"sha256:{number:064x}" for number in range(12)]
-TAGS = st.lists(st.sampled_from(["src-a", "src-b", "v1", "latest"]), max_size=2, unique=True)
+NAMES = ["src-a", "src-b", "base-a", "v1", "latest"]
+TAGS = st.lists(st.sampled_from(NAMES), max_size=2, unique=True)
 IMAGES = st.dictionaries(
     st.sampled_from(DIGESTS), st.tuples(TAGS, st.integers(0, 5)), max_size=len(DIGESTS)
 ).map(lambda found: [Image(key, tuple(tags), pushed, 1) for key, (tags, pushed) in found.items()])
@@ -24,7 +25,11 @@ def test_what_goes_is_ours_old_and_not_live(images: list[Image], live: set[str],
     own = [image for image in images if image.is_ours]
     # Which of those pushed within the same second, all that the registry tells, is the newer nobody
     # knows: only what is surely newer counts.
-    old = [i for i in own if sum(other.pushed > i.pushed for other in own) >= keep]
+    old = [
+        i
+        for i in own
+        if sum(other.pushed > i.pushed and other.is_base is i.is_base for other in own) >= keep
+    ]
     assert {image.digest for image in doomed} == {i.digest for i in old} - live
 
 

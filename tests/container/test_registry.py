@@ -343,6 +343,7 @@ def test_hosts_without_a_proxy_are_called_themselves(
         ("http: server gave HTTP response to HTTPS client", PushError, "scheme"),
         ("Put https://x: net/http: TLS handshake timeout", PushError, "network"),
         ("manifest invalid: unsupported media type", PushError, "manifest"),
+        ("MANIFEST_BLOB_UNKNOWN: blob unknown to registry (404)", PushError, "blob"),
     ],
 )
 def test_what_registries_and_networks_say(
@@ -357,6 +358,7 @@ def test_what_registries_and_networks_say(
 
 def test_every_row_is_reached_and_other_words_are_kept() -> None:
     assert {row.reason for row in TABLE} == {
+        "blob",
         "repository",
         "immutable",
         "login",

@@ -84,6 +84,8 @@ def test_damaged_records_are_told_from_whole_ones(settled: Project) -> None:
             assert (ended.status, "Traceback" in ended.err) == (0, False), ended.err
             settled.run("update-function").ok()
             assert settled.state() == wanted, f"seed {seed}"
+            # Nothing was changed, so that no run needed this one and wrote it anew.
+            shutil.copy(whole / "fast.json", records)
         else:
             shutil.rmtree(records)
             shutil.copytree(whole, records)
