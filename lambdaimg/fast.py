@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Made:
-    """An image made here; `known` tells that the image's record names it already."""
+    """An image made here; `known` tells that it is nothing new, by its record or the registry."""
 
     image: Documents
     layer: Layer
@@ -48,7 +48,8 @@ class Made:
     def detail(self) -> str:
         """For the report."""
         again = "reproducible" if self.layer.reproducible else "reproducible by the same zlib"
-        return f"the last layer alone, {sizes.text(len(self.layer.content))}, digest {again}"
+        layers, size = len(self.image.layers()), sizes.text(len(self.layer.content))
+        return f"1 of {layers} layers new, {size}, no engine, digest {again}"
 
 
 # --- whether it applies -------------------------------------------------------------------------
@@ -107,7 +108,7 @@ def _make(ctx: Context) -> Made:
 
     subject = fast_base.subject_of(ctx)
     base, source = fast_base.base_for(ctx, subject), made_of.source(ctx)
-    fast_base.refuse_unpushed(ctx, base, source)
+    there = fast_base.is_pushed(ctx, base, source)
     workdir = base.documents.workdir()
     entries = placed(subject.copy, subject.context.entries, workdir, base.facts.into)
     base.facts.refuse_new(entries)
@@ -117,7 +118,7 @@ def _make(ctx: Context) -> Made:
     layer = make_layer([*base.facts.above(), *entries], owners, base.facts.owner)
     documents = extend.image_of(base.documents, layer, {made_of.SOURCE_LABEL: source})
     image = ctx.records().read("image")
-    known = image is not None and image.value == documents.config_digest
+    known = there or (image is not None and image.value == documents.config_digest)
     return Made(documents, layer, base, subject, source, known)
 
 

@@ -124,21 +124,22 @@ def _found(ctx: Context, subject: Subject) -> Base:
     return _of_registry(ctx, lambda registry: _read(registry, subject.tag))
 
 
-def refuse_unpushed(ctx: Context, base: Base, source: str) -> None:
-    """Refuses sources that are those of the base itself, unless their image is in the registry.
+def is_pushed(ctx: Context, base: Base, source: str) -> bool:
+    """Whether the sources are those of the base itself, whose image is in the registry.
 
     That image is the engine's: what is made here would be another one of the same files.
 
     Raises:
-        UnfitError: the engine's image is not there.
+        UnfitError: it is not there, so that the engine has to push it.
     """
     from lambdaimg.container.lastcopy import UnfitError
 
+    if base.documents.label(made_of.SOURCE_LABEL) != source:
+        return False
     tag = f"{SOURCE_TAG}{source}"
-    if base.documents.label(made_of.SOURCE_LABEL) == source and not _of_registry(
-        ctx, lambda registry: registry.manifest(tag) is not None
-    ):
+    if not _of_registry(ctx, lambda registry: registry.manifest(tag) is not None):
         raise UnfitError("its files are those of the image that the engine built")
+    return True
 
 
 def _of_registry(ctx: Context, work: Callable[[Registry], T]) -> T:

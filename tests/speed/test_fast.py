@@ -91,7 +91,7 @@ def test_the_image_has_the_files_of_the_ordinary_build(machine: Machines, engine
         for each in (project, twin):
             change(each.folder / "app")
         done = project.fast()
-        assert done["image"]["detail"].startswith("the last layer alone"), change
+        assert "no engine" in done["image"]["detail"], change
         ours = files_in_container(engine, pulled(engine, project, done["deploy"]["value"]))
         built = twin.run("image").ok().json()["result"]["value"]
         assert ours == files_in_container(engine, built), change
