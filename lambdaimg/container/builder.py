@@ -7,6 +7,7 @@ failed step ends in a `BuildError` with its output and its line.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -228,9 +229,19 @@ def _run(
         return buildkit.run(tool, job, on_event, host)
 
 
+# An image of the cache: the engine removes those without a name along with one that stands on them.
+_LOST = re.compile(r'(unable to find image|No such image:) "?sha256:')
+
+
 def _legacy(client: DockerClient, job: Job, on_event: OnBuildEvent) -> str:
     """The legacy builder; its cache does not tell platforms apart where there is no base image."""
-    image_id = legacy.run(client, job, on_event)
+    try:
+        image_id = legacy.run(client, job, on_event)
+    except BuildError as exc:
+        if not _LOST.search(exc.message):
+            raise
+        on_event(BuildEvent("warning", "What it builds on was removed meanwhile; once more.\n"))
+        image_id = legacy.run(client, job, on_event)
     if job.no_cache or not job.dockerfile.from_scratch(job.target):
         return image_id
     image = local_image(client, image_id)

@@ -247,6 +247,13 @@ IN_PROGRESS = refusal(
 )
 JSON = (("Content-Type", "application/json"),)
 ENGINE_FULL = Answer(500, b'{"message":"write /layer: no space left on device"}', JSON)
+ENGINE_LOST = Answer(
+    200,
+    b'{"stream":"Step 1/1 : FROM x\\n"}\n'
+    b'{"error":"unable to find image \\"sha256:4dca7b84ca7f\\"",'
+    b'"errorDetail":{"message":"unable to find image \\"sha256:4dca7b84ca7f\\""}}\n',
+    JSON,
+)
 ENGINE_FAULT = Answer(500, b'{"message":"layer does not exist"}', JSON)
 DENIED = Answer(403, b'{"errors":[{"code":"DENIED","message":"requested access is denied"}]}', JSON)
 
@@ -353,6 +360,10 @@ SPECIAL = (
     Case("no image", "docker.POST /build", "the engine goes away during the build",
          Drop(Side.MIDDLE), ALWAYS, False),
     Case("no image", "docker.POST /build", "the engine's disk is full", ENGINE_FULL, ALWAYS, False),
+    Case("no image", "docker.POST /build", "what it builds on is removed meanwhile, once",
+         ENGINE_LOST, 1, True),
+    Case("no image", "docker.POST /build", "what it builds on is removed again and again",
+         ENGINE_LOST, ALWAYS, False),
     Case("no image", "docker.GET /images/NAME/json", "the engine has a fault", ENGINE_FAULT, ALWAYS,
          False),
     Case("not pushed", "docker.POST /images/NAME/tag", "the engine has a fault", ENGINE_FAULT,

@@ -373,12 +373,13 @@ def test_prune_spares_what_any_version_runs(kit: Kit) -> None:
     refused = project.run("prune", "--keep-images", "1")
     assert refused.status == 2
     words = ("prune", "--keep-images", "2", "--json")
+    before = project.images()
     looked = result(project.run(*words, "--dry-run"), "prune")
     assert [image["digest"] for image in looked["images"] if not image["why"]] == [
         digests[2],
         digests[0],
     ]
-    assert project.images() == 5
+    assert project.images() == before
     # Another function that runs one of them spares it too.
     other = kit.project()
     other.write(repo_name=f'"{project.name}"')

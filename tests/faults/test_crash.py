@@ -146,4 +146,4 @@ def test_killed_anywhere_a_second_run_finishes(
     record_property("figure: points of runs that were not reached again", len(mine) - reached)
     assert not wrong, "\n".join(wrong)
     # A look that is repeated until something is so may be repeated less often.
-    assert len(mine) - reached <= UNREACHED_AT_MOST * len(mine)
+    assert len(mine) - reached <= max(1, UNREACHED_AT_MOST * len(mine))
