@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+# The text of a module for a run of its own: one that passes a test over must fail there.
 KINDS = {
     "skipped": "import pytest\ndef test_one():\n    pytest.skip('no')\n",
     "module": "import pytest\npytest.skip('no', allow_module_level=True)\n",

@@ -12,12 +12,21 @@ from typing import Any
 from lambdaimg.aws import function_config as config
 from lambdaimg.aws.error_table import NO_ASSUME
 from lambdaimg.aws.errors import is_code, says
+from lambdaimg.aws.function_change import (
+    STATE,
+    apply_configuration,
+    delete_function,
+    get_function,
+    gone,
+    has_failed,
+    settle,
+)
 from lambdaimg.aws.function_state import await_function, changed, image_is_coming, is_settled
 from lambdaimg.aws.permissions import Simulator
 from lambdaimg.aws.retry import retry
 from lambdaimg.aws.tags import environment_tags, is_ours, made_by
 from lambdaimg.context import Context
-from lambdaimg.errors import AccessDeniedError, ConflictError, ResourceGoneError
+from lambdaimg.errors import AccessDeniedError, ResourceGoneError
 from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
 
 CONFIGURATION = (
@@ -34,28 +43,6 @@ CONFIGURATION = (
     "architecture",
     "tags",
 )
-STATE = "state"
-
-
-def get_function(ctx: Context) -> dict[str, Any] | None:
-    """`GetFunction`'s answer; None where there is no such function.
-
-    Raises:
-        ConflictError: there is one, but it is a zip function.
-    """
-    name = ctx.settings.function_name
-    try:
-        answer: dict[str, Any] = ctx.aws("lambda").get_function(FunctionName=name)
-    except Exception as error:
-        if is_code(error, "ResourceNotFoundException"):
-            return None
-        raise
-    if answer["Configuration"].get("PackageType", "Zip") != "Image":
-        raise ConflictError(
-            f"The function {name} exists as a zip function; its package type cannot change.",
-            hint="Choose another function_name, or delete the function first.",
-        )
-    return answer
 
 
 def configuration_change(ctx: Context, answer: dict[str, Any]) -> config.Change:
@@ -76,7 +63,7 @@ def find_function(ctx: Context) -> Observed | None:
     A function that was never active is not as it should be: the run that made it was
     interrupted, or its image could not be started.
     """
-    answer = get_function(ctx)
+    answer = get_function(ctx, "Image")
     if answer is None:
         return None
     now = answer["Configuration"]
@@ -146,10 +133,8 @@ def mend_function(ctx: Context, observed: Observed) -> Done:
         change_code(ctx)
     elif not is_settled(answer["Configuration"]):
         await_function(ctx, well=False)
-    if apply_configuration(ctx, answer) or any(
-        difference.attribute == STATE and difference.have == "Failed"
-        for difference in observed.differences
-    ):
+    change = configuration_change(ctx, answer)
+    if apply_configuration(ctx, answer, change) or has_failed(observed):
         return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
     return Done(observed.value, Action.ADOPTED, observed.detail)
 
@@ -201,42 +186,6 @@ def change_code(ctx: Context) -> None:
     )
 
 
-def apply_configuration(ctx: Context, answer: dict[str, Any]) -> bool:
-    """Changes the configuration and the tags where they differ; whether anything did."""
-    client, arn = ctx.aws("lambda"), answer["Configuration"]["FunctionArn"]
-    change = configuration_change(ctx, answer)
-    if change.tags_before:
-        client.tag_resource(Resource=arn, Tags=change.tags_before)
-    if change.request:
-        changed(
-            ctx,
-            lambda: client.update_function_configuration(
-                FunctionName=ctx.settings.function_name, **change.request
-            ),
-        )
-    if change.tags_after:
-        client.tag_resource(Resource=arn, Tags=change.tags_after)
-    if change.tags_gone:
-        client.untag_resource(Resource=arn, TagKeys=list(change.tags_gone))
-    return bool(change.differences)
-
-
-def delete_function(ctx: Context, _value: str) -> None:
-    """Deletes the function with all its versions."""
-    try:
-        retry(
-            lambda: ctx.aws("lambda").delete_function(FunctionName=ctx.settings.function_name),
-            passing=lambda error: is_code(error, "ResourceConflictException"),
-            waiter=ctx.waiter,
-            limit=ctx.settings.function_wait,
-            what="another change of the function",
-            say=ctx.say,
-        )
-    except Exception as error:
-        if not is_code(error, "ResourceNotFoundException"):
-            raise
-
-
 LAMBDA_FUNCTION: Target[Context] = Target(
     name="lambda-function",
     help="Create the function if it does not exist",
@@ -264,7 +213,7 @@ LAMBDA_FUNCTION: Target[Context] = Target(
 
 def find_code(ctx: Context) -> Observed | None:
     """The image that the function runs, with what it and the configuration differ in."""
-    answer = get_function(ctx)
+    answer = get_function(ctx, "Image")
     if answer is None:
         return None
     now = answer["Configuration"]
@@ -285,19 +234,13 @@ def find_code(ctx: Context) -> Observed | None:
 def update_function(ctx: Context, observed: Observed | None) -> Done:
     """Changes the code and the configuration, each only where it differs, and waits."""
     if observed is None:
-        raise ResourceGoneError(
-            f"The function {ctx.settings.function_name} is gone.",
-            hint="Run the same command again.",
-            target="lambda-function",
-        )
-    answer = observed.facts
-    if not is_settled(answer["Configuration"]):
-        await_function(ctx, well=False)
+        raise gone(ctx)
     differing = {difference.attribute for difference in observed.differences}
-    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
-    if {"image", "architecture"} & differing or failed or "update-function" in ctx.forced:
+    anew = bool({"image", "architecture"} & differing) or "update-function" in ctx.forced
+    settle(ctx, observed.facts)
+    if anew or has_failed(observed):
         change_code(ctx)
-    apply_configuration(ctx, answer)
+    apply_configuration(ctx, observed.facts, configuration_change(ctx, observed.facts))
     return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
 
 

@@ -15,11 +15,20 @@ from lambdaimg import sizes
 from lambdaimg.aws import function_config as config
 from lambdaimg.aws.error_table import NO_ASSUME
 from lambdaimg.aws.errors import is_code, says
+from lambdaimg.aws.function_change import (
+    STATE,
+    apply_configuration,
+    delete_function,
+    get_function,
+    gone,
+    has_failed,
+    settle,
+)
 from lambdaimg.aws.function_state import await_function, changed, is_settled
 from lambdaimg.aws.retry import retry
 from lambdaimg.aws.tags import environment_tags, is_ours, made_by
 from lambdaimg.context import Context
-from lambdaimg.errors import ConflictError, ProjectError, ResourceGoneError
+from lambdaimg.errors import ProjectError
 from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
 
 if TYPE_CHECKING:
@@ -39,7 +48,6 @@ CONFIGURATION = (
     "architecture",
     "tags",
 )
-STATE = "state"
 
 
 # --- the code -----------------------------------------------------------------------------------
@@ -113,27 +121,6 @@ def layer_arns(ctx: Context) -> list[str]:
     return [] if value == LATER else value.split()
 
 
-def get_function(ctx: Context) -> dict[str, Any] | None:
-    """`GetFunction`'s answer; None where there is no such function.
-
-    Raises:
-        ConflictError: there is one, but it is an image function.
-    """
-    name = ctx.settings.function_name
-    try:
-        answer: dict[str, Any] = ctx.aws("lambda").get_function(FunctionName=name)
-    except Exception as error:
-        if is_code(error, "ResourceNotFoundException"):
-            return None
-        raise
-    if answer["Configuration"].get("PackageType", "Zip") != "Zip":
-        raise ConflictError(
-            f"The function {name} exists as an image function; its package type cannot change.",
-            hint="Choose another function_name, or delete the function first.",
-        )
-    return answer
-
-
 def configuration_change(ctx: Context, answer: dict[str, Any]) -> config.Change:
     """What has to change of the configuration, from `GetFunction`'s answer."""
     now, role = answer["Configuration"], ctx.value("lambda-role")
@@ -180,7 +167,7 @@ def _state(now: Mapping[str, Any]) -> list[Difference]:
 
 def find_function(ctx: Context) -> Observed | None:
     """The function, with what its configuration differs in."""
-    answer = get_function(ctx)
+    answer = get_function(ctx, "Zip")
     if answer is None:
         return None
     now = answer["Configuration"]
@@ -234,12 +221,12 @@ def create_function(ctx: Context, observed: Observed | None) -> Done:
 
 def mend_function(ctx: Context, observed: Observed) -> Done:
     """Gives a function that is there its configuration; a failed one gets its code again."""
-    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
-    if failed:
+    if has_failed(observed):
         change_code(ctx)
     elif any(d.attribute == STATE for d in observed.differences):
         await_function(ctx, well=False)
-    if apply_configuration(ctx, observed.facts) or failed:
+    change = configuration_change(ctx, observed.facts)
+    if apply_configuration(ctx, observed.facts, change) or has_failed(observed):
         return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
     return Done(observed.value, Action.ADOPTED, observed.detail)
 
@@ -256,42 +243,6 @@ def change_code(ctx: Context) -> None:
             Publish=False,
         ),
     )
-
-
-def apply_configuration(ctx: Context, answer: dict[str, Any]) -> bool:
-    """Changes the configuration and the tags where they differ; whether anything did."""
-    client, arn = ctx.aws("lambda"), answer["Configuration"]["FunctionArn"]
-    change = configuration_change(ctx, answer)
-    if change.tags_before:
-        client.tag_resource(Resource=arn, Tags=change.tags_before)
-    if change.request:
-        changed(
-            ctx,
-            lambda: client.update_function_configuration(
-                FunctionName=ctx.settings.function_name, **change.request
-            ),
-        )
-    if change.tags_after:
-        client.tag_resource(Resource=arn, Tags=change.tags_after)
-    if change.tags_gone:
-        client.untag_resource(Resource=arn, TagKeys=list(change.tags_gone))
-    return bool(change.differences)
-
-
-def delete_function(ctx: Context, _value: str) -> None:
-    """Deletes the function with all its versions."""
-    try:
-        retry(
-            lambda: ctx.aws("lambda").delete_function(FunctionName=ctx.settings.function_name),
-            passing=lambda error: is_code(error, "ResourceConflictException"),
-            waiter=ctx.waiter,
-            limit=ctx.settings.function_wait,
-            what="another change of the function",
-            say=ctx.say,
-        )
-    except Exception as error:
-        if not is_code(error, "ResourceNotFoundException"):
-            raise
 
 
 ZIP_FUNCTION: Target[Context] = Target(
@@ -324,7 +275,7 @@ ZIP_FUNCTION: Target[Context] = Target(
 
 def find_code(ctx: Context) -> Observed | None:
     """The code that the function runs, with what it and the configuration differ in."""
-    answer = get_function(ctx)
+    answer = get_function(ctx, "Zip")
     if answer is None:
         return None
     now, wanted = answer["Configuration"], code_sha(ctx)
@@ -340,19 +291,13 @@ def find_code(ctx: Context) -> Observed | None:
 def update_function(ctx: Context, observed: Observed | None) -> Done:
     """Changes the code and the configuration, each only where it differs, and waits."""
     if observed is None:
-        raise ResourceGoneError(
-            f"The function {ctx.settings.function_name} is gone.",
-            hint="Run the same command again.",
-            target="lambda-function",
-        )
-    answer = observed.facts
-    if not is_settled(answer["Configuration"]):
-        await_function(ctx, well=False)
+        raise gone(ctx)
     differing = {difference.attribute for difference in observed.differences}
-    failed = any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
-    if {"code", "architecture"} & differing or failed or "update-function" in ctx.forced:
+    anew = bool({"code", "architecture"} & differing) or "update-function" in ctx.forced
+    settle(ctx, observed.facts)
+    if anew or has_failed(observed):
         change_code(ctx)
-    apply_configuration(ctx, answer)
+    apply_configuration(ctx, observed.facts, configuration_change(ctx, observed.facts))
     return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
 
 

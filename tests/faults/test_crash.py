@@ -7,6 +7,7 @@ is killed with SIGKILL just before and just after each.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ SHARES = 4
 UNREACHED_AT_MOST = 0.1
 
 
-class Course:
+class Course(ABC):
     """A command, and the starting point of each of its runs. `advance` leads to the next one."""
 
     words: tuple[str, ...]
@@ -28,9 +29,9 @@ class Course:
         self.number = 1000
         self.project = self.fresh()
 
+    @abstractmethod
     def fresh(self) -> Project:
         """A project before the first run."""
-        raise NotImplementedError
 
     def advance(self) -> None:
         """To the starting point of the next run."""

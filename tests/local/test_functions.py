@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -185,25 +186,30 @@ def test_an_environment_stays_until_the_function_changes(
     assert answer(given="2", version="1")["pid"] != published["pid"]
 
 
-def wait_for(path: Path) -> None:
-    until(path.exists, str(path))
+@contextmanager
+def event_in_hand(
+    functions: ImageFunctions, folder: Path, gate: Path
+) -> Iterator[list[dict[str, Any]]]:
+    """An event that its function works on until the gate opens; at the end, its result."""
+    results: list[dict[str, Any]] = []
+    caller = threading.Thread(
+        target=lambda: results.append(
+            functions.execute(function(folder), {"wait": str(gate)}, "slow")
+        )
+    )
+    caller.start()
+    until(gate.with_suffix(".started").exists, "the event is in hand")
+    yield results
+    caller.join()
 
 
 def test_an_event_in_hand_ends_as_it_began_when_its_function_is_deleted(
     functions: ImageFunctions, tmp_path: Path, a_gate: Callable[[], Path]
 ) -> None:
     gate = a_gate()
-    results: list[dict[str, Any]] = []
-    caller = threading.Thread(
-        target=lambda: results.append(
-            functions.execute(function(tmp_path), {"wait": str(gate)}, "slow")
-        )
-    )
-    caller.start()
-    wait_for(gate.with_suffix(".started"))
-    functions.retire("111122223333", "hello")
-    gate.write_text("go")
-    caller.join()
+    with event_in_hand(functions, tmp_path, gate) as results:
+        functions.retire("111122223333", "hello")
+        gate.write_text("go")
 
     assert json.loads(results[0]["body"])["given"] == 1
 
@@ -212,16 +218,8 @@ def test_what_is_open_at_the_end_is_answered(
     functions: ImageFunctions, tmp_path: Path, a_gate: Callable[[], Path]
 ) -> None:
     gate = a_gate()
-    results: list[dict[str, Any]] = []
-    caller = threading.Thread(
-        target=lambda: results.append(
-            functions.execute(function(tmp_path), {"wait": str(gate)}, "slow")
-        )
-    )
-    caller.start()
-    wait_for(gate.with_suffix(".started"))
-    functions.close()
-    caller.join()
+    with event_in_hand(functions, tmp_path, gate) as results:
+        functions.close()
 
     assert results[0]["body"]["errorType"] == "Sandbox.Stopped"
 

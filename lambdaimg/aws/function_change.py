@@ -1,0 +1,98 @@
+"""What functions have in common, whether their code is an image or a zip."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lambdaimg.aws.errors import is_code
+from lambdaimg.aws.function_state import Run, await_function, changed, is_settled
+from lambdaimg.aws.retry import retry
+from lambdaimg.errors import ConflictError, ResourceGoneError
+
+if TYPE_CHECKING:
+    from lambdaimg.aws.function_config import Change
+    from lambdaimg.make.target import Observed
+
+STATE = "state"
+KINDS = {"Image": "an image function", "Zip": "a zip function"}
+
+
+def get_function(run: Run, package: str) -> dict[str, Any] | None:
+    """`GetFunction`'s answer; None where there is no such function.
+
+    Args:
+        run: names the function.
+        package: its package type, `Image` or `Zip`.
+
+    Raises:
+        ConflictError: there is one of the other package type.
+    """
+    name = run.settings.function_name
+    try:
+        answer: dict[str, Any] = run.aws("lambda").get_function(FunctionName=name)
+    except Exception as error:
+        if is_code(error, "ResourceNotFoundException"):
+            return None
+        raise
+    found = answer["Configuration"].get("PackageType", "Zip")
+    if found != package:
+        raise ConflictError(
+            f"The function {name} exists as {KINDS[found]}; its package type cannot change.",
+            hint="Choose another function_name, or delete the function first.",
+        )
+    return answer
+
+
+def has_failed(observed: Observed) -> bool:
+    """Whether what was observed is a function that failed."""
+    return any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
+
+
+def gone(run: Run) -> ResourceGoneError:
+    """The error for a function that was to be updated and is not there."""
+    return ResourceGoneError(
+        f"The function {run.settings.function_name} is gone.",
+        hint="Run the same command again.",
+        target="lambda-function",
+    )
+
+
+def settle(run: Run, answer: dict[str, Any]) -> None:
+    """Waits for the end of a change that `GetFunction`'s answer tells of."""
+    if not is_settled(answer["Configuration"]):
+        await_function(run, well=False)
+
+
+def apply_configuration(run: Run, answer: dict[str, Any], change: Change) -> bool:
+    """Changes the configuration and the tags where they differ; whether anything did."""
+    client, arn = run.aws("lambda"), answer["Configuration"]["FunctionArn"]
+    if change.tags_before:
+        client.tag_resource(Resource=arn, Tags=change.tags_before)
+    if change.request:
+        changed(
+            run,
+            lambda: client.update_function_configuration(
+                FunctionName=run.settings.function_name, **change.request
+            ),
+        )
+    if change.tags_after:
+        client.tag_resource(Resource=arn, Tags=change.tags_after)
+    if change.tags_gone:
+        client.untag_resource(Resource=arn, TagKeys=list(change.tags_gone))
+    return bool(change.differences)
+
+
+def delete_function(run: Run, _value: str) -> None:
+    """Deletes the function with all its versions."""
+    try:
+        retry(
+            lambda: run.aws("lambda").delete_function(FunctionName=run.settings.function_name),
+            passing=lambda error: is_code(error, "ResourceConflictException"),
+            waiter=run.waiter,
+            limit=run.settings.function_wait,
+            what="another change of the function",
+            say=run.say,
+        )
+    except Exception as error:
+        if not is_code(error, "ResourceNotFoundException"):
+            raise
