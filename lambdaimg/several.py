@@ -223,7 +223,8 @@ def each_by_itself(
 
     interrupted = side_by_side([working(*pair) for pair in pairs], cancel)
     if not session.as_json:
-        print("\n".join(text_of(part) for part in parts if part.over and part.error is None))
+        told = (text_of(part) for part in parts if part.over and part.error is None)
+        session.report.line("\n".join(told))
     finish(session, parts, interrupted)
 
 

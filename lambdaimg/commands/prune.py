@@ -42,7 +42,7 @@ def run(
         decisions = decide(of_answer(described(context)), live, keep)
         doomed = [decision for decision in decisions if not decision.why]
         if not session.as_json:
-            print(listing(decisions))
+            session.report.line(listing(decisions))
         if doomed and not dry_run:
             if not yes:
                 make_sure(f"Remove {len(doomed)} of them?", session.as_json)

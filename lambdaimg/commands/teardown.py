@@ -59,7 +59,7 @@ def run(
     with store.locked(session.settings.lock_wait, lambda who: session.report.note(f"After {who}.")):
         items = plan(known, context, store, targets or (), without)
         if not session.as_json:
-            print(listing(items))
+            session.report.line(listing(items))
         if agreed(session, items, yes, dry_run):
             items = remove(known, context, store, items, lambda item: show(session, item))
     result = {"items": [item.as_dict() for item in items]}
@@ -110,7 +110,8 @@ def run_each(
                 for o in owners
                 for i in o.items
             ]
-            print(table(rows, ("function", "target", "", "value", "why")) if rows else NOTHING)
+            heads = ("function", "target", "", "value", "why")
+            session.report.line(table(rows, heads) if rows else NOTHING)
         if agreed(session, [item for owner in owners for item in owner.items], yes, dry_run):
             shared = {name for names in SHARED.values() for name in names}
             at_once(session, owners, lambda owner: owner.remove(asked, shared))
@@ -248,4 +249,4 @@ def listing(items: list[Item]) -> str:
 def show(session: Session, item: Item, of: str = "") -> None:
     """One thing that is gone."""
     if item.fate is Fate.REMOVED and not session.as_json:
-        print(f"  {of}{item.target:<18} removed      {short(item.value)}", flush=True)
+        session.report.line(f"  {of}{item.target:<18} removed      {short(item.value)}")
