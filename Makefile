@@ -6,6 +6,8 @@ STAMP := $(VENV)/.installed
 # Two cores are what the tests are made for; PYTEST adds options, e.g. PYTEST="-k runtime".
 WORKERS ?= 2
 PYTEST ?=
+# A worker that dies ends the run: what it leaves undone is given to nobody, and would be waited for.
+SPREAD := -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help venv demo test unit lint types audit format docs bench lock clean-dev
@@ -23,10 +25,10 @@ demo: $(STAMP) ## From a scaffolded project to a deployed, invoked function on t
 	@scripts/engine run -- $(BIN)/python scripts/demo
 
 test: $(STAMP) ## All tests, end to end ones included; nothing is skipped
-	@scripts/engine run -- $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --no-skips --durations 15 $(PYTEST)
+	@scripts/engine run -- $(BIN)/python -m pytest $(SPREAD) --no-skips --durations 15 $(PYTEST)
 
 unit: $(STAMP) ## The tests that need no Docker engine
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not engine' $(PYTEST)
+	@$(BIN)/python -m pytest $(SPREAD) -m 'not engine' $(PYTEST)
 
 lint: $(STAMP) ## Style and layout of the code
 	@$(BIN)/ruff check .

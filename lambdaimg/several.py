@@ -223,8 +223,8 @@ def each_by_itself(
 
     interrupted = side_by_side([working(*pair) for pair in pairs], cancel)
     if not session.as_json:
-        told = (text_of(part) for part in parts if part.over and part.error is None)
-        session.report.line("\n".join(told))
+        texts = [text_of(part) for part in parts if part.over and part.error is None]
+        session.report.line("\n".join(texts))
     finish(session, parts, interrupted)
 
 
@@ -239,19 +239,28 @@ def text_of(part: Part) -> str:
 
 
 def side_by_side(works: Sequence[Callable[[], None]], cancel: Callable[[], None]) -> bool:
-    """Does all of them, so many at a time; whether the user interrupted, which ends them."""
+    """Does all of them, so many at a time; whether the user interrupted, which ends them.
+
+    Raises:
+        BaseException: what the first of them raised that did.
+    """
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     for work in works:
         waiting.put(work)
-    done: queue.SimpleQueue[None] = queue.SimpleQueue()
+    done: queue.SimpleQueue[BaseException | None] = queue.SimpleQueue()
 
     def worker() -> None:
-        try:
-            while True:
-                waiting.get_nowait()()
+        while True:
+            try:
+                work = waiting.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                work()
+            except BaseException as error:  # a defect: handed to the thread that waits
+                done.put(error)
+            else:
                 done.put(None)
-        except queue.Empty:
-            return
 
     threads = [
         threading.Thread(target=worker, daemon=True) for _ in range(min(AT_ONCE, len(works)))
@@ -259,8 +268,7 @@ def side_by_side(works: Sequence[Callable[[], None]], cancel: Callable[[], None]
     for thread in threads:
         thread.start()
     try:
-        for _ in works:
-            done.get()
+        ends = [done.get() for _ in works]
     except KeyboardInterrupt:
         while not waiting.empty():
             waiting.get_nowait()
@@ -269,6 +277,9 @@ def side_by_side(works: Sequence[Callable[[], None]], cancel: Callable[[], None]
         for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
         return True
+    for error in ends:
+        if error is not None:
+            raise error
     return False
 
 

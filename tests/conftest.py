@@ -50,6 +50,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine: needs a Docker engine (set by the fixtures used)")
     home = Path(tempfile.mkdtemp(prefix="lambdaimg-tests-"))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
+    if getattr(config.option, "numprocesses", None):
+        config.pluginmanager.register(Unheard())
     env = isolated(home, OUTER_ENVIRONMENT)
     os.environ.clear()
     os.environ.update(env)
@@ -61,6 +63,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if ENGINE_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker("engine")
     items.sort(key=lambda item: item.get_closest_marker("engine") is None)
+
+
+class Unheard:
+    """The tests of which workers have not reported: a worker that dies takes them along.
+
+    They count as failed, so that `--last-failed` runs them.
+    """
+
+    def __init__(self) -> None:
+        self.ids: set[str] = set()
+
+    def pytest_xdist_node_collection_finished(self, node: object, ids: list[str]) -> None:
+        self.ids = self.ids or set(ids)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self.ids.discard(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if not self.ids:
+            return
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        failed = session.config.pluginmanager.get_plugin("lfplugin")
+        if reporter is not None:
+            reporter.write_line("")
+            reporter.write_line(f"no worker ran {len(self.ids)} tests", red=True)
+        if failed is not None:
+            failed.lastfailed.update(dict.fromkeys(self.ids, True))
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(tryfirst=True)

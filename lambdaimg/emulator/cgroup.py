@@ -25,8 +25,9 @@ class ControlGroup:
         self._most = 0
         self._killed = False
         self.pid = 0
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            self.pid = int((folder / "cgroup.procs").read_text().split()[0])
+        with contextlib.suppress(OSError, ValueError):
+            # The first process has the lowest number; those that it started come and go.
+            self.pid = min(map(int, (folder / "cgroup.procs").read_text().split()), default=0)
 
     def read(self) -> None:
         """Take in the present figures; they stay when the group is gone."""

@@ -15,7 +15,7 @@ import time
 from lambdaimg.emulator import bridge, cgroup
 from lambdaimg.emulator.engine import Engine, EngineError
 from lambdaimg.emulator.isolation import create_body, exit_code, start_failure
-from lambdaimg.emulator.loop import READ, Loop
+from lambdaimg.emulator.loop import READ, Loop, report_defect
 from lambdaimg.emulator.owner import is_abandoned, owner_mark
 from lambdaimg.emulator.protocol import Exit, FunctionSpec
 
@@ -43,6 +43,8 @@ PATIENCE = 0.25
 KILLED = 9
 SECOND_LOOK = 0.1
 """Seconds until the engine is asked again whether it was the memory."""
+LAST_WORDS = 5.0
+"""Seconds after a container's process is gone until its output is no longer waited for."""
 
 
 class DockerExecutor:
@@ -172,6 +174,8 @@ class Container:
                     self._create(spec, api)
         except EngineError as error:
             end = start_failure(error, spec.image)
+        except Exception as error:  # whatever it is, the event must not wait for ever
+            end = _unexpected(error)
         with self._lock:
             self._starting = False
             ended, doomed = self._ended, self._gone is not None
@@ -230,7 +234,31 @@ class Container:
                 self._output_ended()
 
     def _output_ended(self) -> None:
+        # Where the process can be seen its own end counts: a function may close its output.
+        if self._pidfd < 0:
+            self._exiting()
+            self._end()
+
+    def _process_ended(self) -> None:
+        self._forget_process()
         self._exiting()
+        if self._sock is None:
+            self._end()
+        else:
+            self._loop.call_at(self._loop.now() + LAST_WORDS, self._last_words_over)
+
+    def _last_words_over(self) -> None:
+        """Take an output for ended that the engine does not end."""
+        if self._sock is not None and self._gone is None:
+            self._close_socket()
+            self._end()
+
+    def _exiting(self) -> None:
+        self.memory_mb()
+        if self._gone is None:
+            self._watcher.exiting()
+
+    def _end(self) -> None:
         with self._lock:
             self._ended = True
             doing = self._starting or self._gone is not None
@@ -253,16 +281,13 @@ class Container:
             return
         with contextlib.suppress(OSError):
             self._pidfd = os.pidfd_open(self._group.pid)
-            self._loop.watch(self._pidfd, READ, lambda _events: self._exiting())
+            self._loop.watch(self._pidfd, READ, lambda _events: self._process_ended())
 
-    def _exiting(self) -> None:
+    def _forget_process(self) -> None:
         if self._pidfd >= 0:
             self._loop.forget(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
-        self.memory_mb()
-        if self._gone is None:
-            self._watcher.exiting()
 
     def _frames(self) -> None:
         buffer = self._buffer
@@ -284,7 +309,9 @@ class Container:
             code = exit_code(int(state["ExitCode"]))
             end = Exit(code, code == -KILLED and self._starved(state))
         except EngineError as error:
-            end = Exit(-9, failure=error.message, failure_type="Sandbox.Failure")
+            end = Exit(-KILLED, failure=error.message, failure_type="Sandbox.Failure")
+        except Exception as error:
+            end = _unexpected(error)
         self._post_end(end)
 
     def _starved(self, state: Mapping[str, Any]) -> bool:
@@ -343,19 +370,18 @@ class Container:
             threading.Thread(target=self._remove, name="remove-container", daemon=True).start()
 
     def _remove(self) -> None:
-        if self._id:
-            # An engine that is gone has taken its containers with it, or keeps them.
-            with contextlib.suppress(EngineError):
-                self._engine.remove(self._id)
-        self._loop.post(self._removed)
+        try:
+            if self._id:
+                # An engine that is gone has taken its containers with it, or keeps them.
+                with contextlib.suppress(EngineError):
+                    self._engine.remove(self._id)
+        finally:
+            self._loop.post(self._removed)
 
     def _removed(self) -> None:
         self._read()
         self._close_socket()
-        if self._pidfd >= 0:
-            self._loop.forget(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = -1
+        self._forget_process()
         if self._group is not None:
             self._group.close()
         if self._gone is not None:
@@ -366,3 +392,10 @@ class Container:
         if sock is not None:
             self._loop.forget(sock.fileno())
             sock.close()
+
+
+def _unexpected(error: Exception) -> Exit:
+    """How an environment ended at an answer of the engine's that makes no sense."""
+    report_defect()
+    text = f"The Docker engine gave an answer that is not understood: {error!r}"
+    return Exit(-KILLED, failure=text, failure_type="Sandbox.Failure")

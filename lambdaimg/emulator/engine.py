@@ -119,8 +119,6 @@ class Engine:
         try:
             status, headers, rest = _read_head(sock)
             data = _read_body(sock, status, headers, rest)
-        except OSError as error:
-            raise EngineError(0, f"The Docker engine does not answer: {error}") from error
         finally:
             sock.close()
         if status >= 400:
@@ -144,10 +142,17 @@ class Engine:
         return sock
 
 
+def _received(sock: socket.socket) -> bytes:
+    try:
+        return sock.recv(65536)
+    except OSError as error:
+        raise EngineError(0, f"The Docker engine does not answer: {error}") from error
+
+
 def _read_head(sock: socket.socket) -> tuple[int, dict[str, str], bytes]:
     data = b""
     while b"\r\n\r\n" not in data:
-        piece = sock.recv(65536)
+        piece = _received(sock)
         if not piece:
             raise EngineError(0, "The Docker engine closed the connection.")
         data += piece
@@ -166,7 +171,7 @@ def _read_body(sock: socket.socket, status: int, headers: dict[str, str], rest: 
     length = headers.get("content-length")
     data = bytearray(rest)
     while length is None or len(data) < int(length):
-        piece = sock.recv(65536)
+        piece = _received(sock)
         if not piece:
             break
         data += piece

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 import time
@@ -24,6 +25,8 @@ from lambdaimg.emulator.isolation import USER, create_body, exit_code, start_fai
 from lambdaimg.emulator.owner import is_abandoned, owner_mark
 from lambdaimg.emulator.pool import RETIRE
 from lambdaimg.emulator.protocol import FunctionSpec, Outcome
+from tests.support.faults import Answer, Drop, Fault, Side
+from tests.support.proxy import CountingProxy
 from tests.support.waiting import until
 
 from .conftest import MARK, Log
@@ -101,6 +104,50 @@ def test_failures_are_told_truly_and_the_next_event_is_served(run: Run, log: Log
         "errorMessage": "RequestId: r-3 Error: Task timed out after 2.00 seconds",
     }
     assert pool.invoke(b"1").payload == b"1"
+
+
+def test_a_function_may_close_its_output(run: Run) -> None:
+    pool = run(timeout=20)
+    assert json.loads(pool.invoke(do("mute")).payload) == {"do": "mute"}
+    for number in range(3):
+        time.sleep(0.1)  # the engine tells of the end of the output when it comes to it
+        assert pool.invoke(str(number).encode(), want_log=True).payload == str(number).encode()
+    assert pool.size == 1
+    assert error_of(pool.invoke(do("exit")))["errorType"] == "Runtime.ExitError"
+
+
+CREATE = "docker.POST /containers/create"
+
+
+@pytest.mark.parametrize(
+    ("call", "fault"),
+    [
+        (CREATE, Drop()),
+        (CREATE, Drop(Side.MIDDLE)),
+        (CREATE, Answer(500, b'{"message": "no more"}')),
+        (CREATE, Answer(200, b"not JSON")),
+        (CREATE, Answer(200, b"{}")),
+        ("docker.POST /containers/ID/attach", Drop()),
+    ],
+)
+def test_an_engine_that_fails_at_a_start_is_told(
+    image: str, run_id: str, call: str, fault: Fault
+) -> None:
+    def name_of(method: str, target: str, *_: object) -> tuple[str, str]:
+        path = re.sub(r"[0-9a-f]{64}", "ID", target.partition("?")[0])
+        return "docker", f"{method} {path}"
+
+    with CountingProxy(endpoint().url.replace("tcp://", "http://"), name_of) as proxy:
+        proxy.inject(call, fault)
+        there = endpoint(proxy.url.replace("http://", "tcp://"))
+        executor = DockerExecutor(dialer(there), labels={MARK: f"{run_id}-start"})
+        with FunctionPool(FunctionSpec("perl", image=image, timeout=3), executor) as pool:
+            error = error_of(pool.invoke(b"{}"))
+        assert error["errorType"] == "Sandbox.Failure"
+        assert [c.name for c in proxy.calls if c.fault] == [call]
+    engine = Engine(dialer(endpoint()))
+    for left in engine.containers(f"{MARK}={run_id}-start"):  # one of which nobody was told
+        engine.remove(left["Id"])
 
 
 def test_a_failed_init_is_told_with_what_it_wrote(run: Run, log: Log) -> None:

@@ -13,7 +13,7 @@ from lambdaimg.make.target import Action, Outcome
 from lambdaimg.session import Session, Takes
 from lambdaimg.settings import FIELDS, Settings
 from lambdaimg.settings_functions import load_all
-from lambdaimg.several import Part, alike, status_of, summary
+from lambdaimg.several import Part, alike, side_by_side, status_of, summary
 from tests.support.commandline import CommandLine
 
 THREE = """
@@ -227,6 +227,19 @@ def part(name: str, action: Action = Action.CREATED, error: LambdaimgError | Non
     if error:
         found.failed(error)
     return found
+
+
+def test_a_defect_in_one_of_them_is_raised_when_all_are_over() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        done.append(number)
+        if number % 2:
+            raise ZeroDivisionError(number)
+
+    with pytest.raises(ZeroDivisionError):
+        side_by_side([lambda n=n: work(n) for n in range(40)], lambda: None)
+    assert sorted(done) == list(range(40))
 
 
 def test_the_summary_counts_what_became_of_them() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LIMIT_S = 300
+import pytest
+
+LIMIT_S = 150
+"""Far more than any command takes; less than a test may, so that it is told which one hangs."""
 
 
 @dataclass(frozen=True)
@@ -59,18 +63,26 @@ class CommandLine:
         folder: Path | None = None,
         **variables: str,
     ) -> Result:
-        """Run `lambdaimg WORDS` to its end."""
-        done = subprocess.run(
+        """Run `lambdaimg WORDS` to its end. One that hangs fails the test, and shows its stacks."""
+        with subprocess.Popen(
             self.command(words),
             cwd=folder or self.folder,
             env=self.environment(variables),
-            input=stdin.encode() if isinstance(stdin, str) else stdin,
-            capture_output=True,
-            timeout=LIMIT_S,
-            check=False,
-        )
-        out, err = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
-        return Result(done.returncode, out, err, done.stdout)
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            given = stdin.encode() if isinstance(stdin, str) else stdin
+            try:
+                stdout, stderr = process.communicate(given, timeout=LIMIT_S)
+            except BaseException as error:
+                process.send_signal(signal.SIGABRT)
+                if not isinstance(error, subprocess.TimeoutExpired):
+                    raise
+                stdout, stderr = process.communicate(timeout=LIMIT_S / 10)
+                pytest.fail(f"{' '.join(map(str, words))}: hangs\n{stdout!r}\n{stderr.decode()}")
+        out, err = (stream.decode("utf-8", "replace") for stream in (stdout, stderr))
+        return Result(process.returncode, out, err, stdout)
 
     def start(self, *words: str | Path, **variables: str) -> subprocess.Popen[bytes]:
         """Start it and leave it running; the caller ends it."""
@@ -89,7 +101,8 @@ class CommandLine:
 
     def environment(self, variables: Mapping[str, str]) -> dict[str, str]:
         """The whole environment of a run."""
-        return {**os.environ, **self.variables, **variables}
+        # With its fault handler on, a process that is aborted tells what its threads did.
+        return {"PYTHONFAULTHANDLER": "1", **os.environ, **self.variables, **variables}
 
     @staticmethod
     def command(words: Sequence[str | Path]) -> list[str]:

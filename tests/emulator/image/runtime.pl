@@ -45,6 +45,7 @@ while (1) {
     exit 3 if $do eq 'exit';
     sleep 60 if $do eq 'sleep';
     if ($do eq 'pause') { sleep 1; $do = 'words' }
+    if ($do eq 'mute') { close STDOUT; close STDERR }
     if ($do eq 'memory') { my @held; push @held, 'x' x 10_000_000 while 1 }
     if ($do eq 'fail') {
         call('POST', "invocation/$id/error", '{"errorMessage":"no","errorType":"Bad"}');
