@@ -69,7 +69,11 @@ def test_the_wheel_has_every_module_and_every_shipped_file(installed: Path) -> N
     modules = [path.relative_to(ROOT) for path in (ROOT / "lambdaimg").rglob("*.py")]
     assert [module for module in modules if not (installed / module).is_file()] == []
     assert (package / "py.typed").is_file()
-    shipped = [path for path in (ROOT / "share").rglob("*") if path.is_file()]
+    shipped = [
+        path
+        for path in (ROOT / "share").rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
+    ]
     assert shipped
     for path in shipped:
         inside = package / "_share" / path.relative_to(ROOT / "share")

@@ -137,17 +137,18 @@ def test_an_engine_that_fails_at_a_start_is_told(
         path = re.sub(r"[0-9a-f]{64}", "ID", target.partition("?")[0])
         return "docker", f"{method} {path}"
 
+    engine = Engine(dialer(endpoint()))
     with CountingProxy(endpoint().url.replace("tcp://", "http://"), name_of) as proxy:
         proxy.inject(call, fault)
         there = endpoint(proxy.url.replace("http://", "tcp://"))
         executor = DockerExecutor(dialer(there), labels={MARK: f"{run_id}-start"})
         with FunctionPool(FunctionSpec("perl", image=image, timeout=3), executor) as pool:
             error = error_of(pool.invoke(b"{}"))
-        assert error["errorType"] == "Sandbox.Failure"
-        assert [c.name for c in proxy.calls if c.fault] == [call]
-    engine = Engine(dialer(endpoint()))
+        struck = [made.name for made in proxy.calls() if made.fault]
     for left in engine.containers(f"{MARK}={run_id}-start"):  # one of which nobody was told
         engine.remove(left["Id"])
+    assert error["errorType"] == "Sandbox.Failure"
+    assert struck == [call]
 
 
 def test_a_failed_init_is_told_with_what_it_wrote(run: Run, log: Log) -> None:
