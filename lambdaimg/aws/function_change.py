@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from lambdaimg.aws.errors import is_code
+from lambdaimg.aws.error_table import NO_ASSUME
+from lambdaimg.aws.errors import is_code, says
 from lambdaimg.aws.function_state import Run, await_function, changed, is_settled
+from lambdaimg.aws.permissions import Simulator
 from lambdaimg.aws.retry import retry
-from lambdaimg.errors import ConflictError, ResourceGoneError
+from lambdaimg.aws.tags import environment_tags, made_by
+from lambdaimg.errors import AccessDeniedError, ConflictError, ResourceGoneError
 
 if TYPE_CHECKING:
     from lambdaimg.aws.function_config import Change
@@ -41,6 +45,94 @@ def get_function(run: Run, package: str) -> dict[str, Any] | None:
             hint="Choose another function_name, or delete the function first.",
         )
     return answer
+
+
+def create(
+    run: Run, request: Mapping[str, Any], coming: Callable[[Exception], bool] = lambda _error: False
+) -> dict[str, Any] | None:
+    """`CreateFunction`'s answer; None where there is a function of that name already.
+
+    A role that was just made cannot be assumed for some seconds, in which it is tried again.
+
+    Args:
+        run: names the function, and the limit `role_wait`.
+        request: what is asked for but for the name and the tags; its `Role` is an ARN.
+        coming: whether an error passes by itself.
+
+    Raises:
+        ResourceGoneError: the role is not there.
+        AccessDeniedError: the caller may not pass the role.
+    """
+    settings = run.settings
+
+    def made() -> dict[str, Any]:
+        answer: dict[str, Any] = run.aws("lambda").create_function(
+            FunctionName=settings.function_name,
+            Publish=False,
+            Tags={**made_by(settings.tags), **environment_tags(settings.environment)},
+            **request,
+        )
+        return answer
+
+    def passing(error: Exception) -> bool:
+        if is_not_assumable(error):
+            require_role(run)
+            return True
+        return coming(error)
+
+    try:
+        return retry(
+            made,
+            passing=passing,
+            waiter=run.waiter,
+            limit=settings.role_wait,
+            what="the role to be assumable",
+            say=run.say,
+        )
+    except Exception as error:
+        if is_code(error, "ResourceConflictException"):
+            return None
+        if is_not_assumable(error):
+            require_pass_role(run, request["Role"])
+        raise
+
+
+def is_not_assumable(error: Exception) -> bool:
+    """Whether Lambda could not assume the function's role."""
+    return is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME)
+
+
+def require_role(run: Run) -> None:
+    """Sees whether the role that cannot be assumed exists at all: waiting would not help.
+
+    Raises:
+        ResourceGoneError: it does not.
+    """
+    try:
+        run.aws("iam").get_role(RoleName=run.settings.role_name)
+    except Exception as error:
+        if is_code(error, "NoSuchEntity", "NoSuchEntityException"):
+            raise ResourceGoneError(
+                f"The role {run.settings.role_name} is gone.",
+                hint="Run the same command again.",
+                target="lambda-role",
+            ) from error
+
+
+def require_pass_role(run: Run, role: str) -> None:
+    """Tells a missing iam:PassRole, which looks much the same, from a role that is not assumable.
+
+    Raises:
+        AccessDeniedError: the caller may not pass the role, as far as IAM's simulator tells.
+    """
+    simulator = Simulator(run.aws("iam"), str(run.aws("sts").get_caller_identity()["Arn"]))
+    context = {"iam:PassedToService": "lambda.amazonaws.com"}
+    rights = simulator.rights(["iam:PassRole"], role, context)
+    if rights.denied:
+        raise AccessDeniedError(
+            "The caller may not pass the role to Lambda: iam:PassRole is missing.",
+            hint=f"Allow iam:PassRole on {role}.",
+        )
 
 
 def has_failed(observed: Observed) -> bool:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from lambdaimg.aws import function_config as config
-from lambdaimg.aws.error_table import NO_ASSUME
-from lambdaimg.aws.errors import is_code, says
 from lambdaimg.aws.function_change import (
     STATE,
     apply_configuration,
+    create,
     delete_function,
     get_function,
     gone,
@@ -22,11 +21,8 @@ from lambdaimg.aws.function_change import (
     settle,
 )
 from lambdaimg.aws.function_state import await_function, changed, image_is_coming, is_settled
-from lambdaimg.aws.permissions import Simulator
-from lambdaimg.aws.retry import retry
-from lambdaimg.aws.tags import environment_tags, is_ours, made_by
+from lambdaimg.aws.tags import is_ours
 from lambdaimg.context import Context
-from lambdaimg.errors import AccessDeniedError, ResourceGoneError
 from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
 
 CONFIGURATION = (
@@ -83,44 +79,21 @@ def create_function(ctx: Context, observed: Observed | None) -> Done:
     """Creates the function by digest, or mends the one that is there."""
     if observed is not None:
         return mend_function(ctx, observed)
-    client, settings = ctx.aws("lambda"), ctx.settings
-
-    def create() -> Any:
-        return client.create_function(
-            FunctionName=settings.function_name,
-            PackageType="Image",
-            Role=ctx.value("lambda-role"),
-            Code={"ImageUri": ctx.value("deploy")},
-            Publish=False,
-            Tags={**made_by(settings.tags), **environment_tags(settings.environment)},
-            **config.to_create(settings),
-        )
-
     began = ctx.waiter.now()
-
-    def passing(error: Exception) -> bool:
-        if is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME):
-            require_role(ctx)
-            return True
-        return image_is_coming(ctx, error, began)
-
-    try:
-        answer = retry(
-            create,
-            passing=passing,
-            waiter=ctx.waiter,
-            limit=settings.role_wait,
-            what="the role to be assumable",
-            say=ctx.say,
-        )
-    except Exception as error:
-        if is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME):
-            require_pass_role(ctx)
-        if not is_code(error, "ResourceConflictException"):
-            raise
+    answer = create(
+        ctx,
+        {
+            "PackageType": "Image",
+            "Role": ctx.value("lambda-role"),
+            "Code": {"ImageUri": ctx.value("deploy")},
+            **config.to_create(ctx.settings),
+        },
+        lambda error: image_is_coming(ctx, error, began),
+    )
+    if answer is None:
         there = find_function(ctx)
         if there is None:
-            raise
+            raise gone(ctx)
         return mend_function(ctx, there)
     seconds = await_function(ctx)
     return Done(answer["FunctionArn"], Action.CREATED, f"active after {seconds:.0f} s")
@@ -137,39 +110,6 @@ def mend_function(ctx: Context, observed: Observed) -> Done:
     if apply_configuration(ctx, answer, change) or has_failed(observed):
         return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
     return Done(observed.value, Action.ADOPTED, observed.detail)
-
-
-def require_role(ctx: Context) -> None:
-    """Sees whether the role that cannot be assumed exists at all: waiting would not help.
-
-    Raises:
-        ResourceGoneError: it does not.
-    """
-    try:
-        ctx.aws("iam").get_role(RoleName=ctx.settings.role_name)
-    except Exception as error:
-        if is_code(error, "NoSuchEntity", "NoSuchEntityException"):
-            raise ResourceGoneError(
-                f"The role {ctx.settings.role_name} is gone.",
-                hint="Run the same command again.",
-                target="lambda-role",
-            ) from error
-
-
-def require_pass_role(ctx: Context) -> None:
-    """Tells a missing iam:PassRole, which looks much the same, from a role that is not assumable.
-
-    Raises:
-        AccessDeniedError: the caller may not pass the role, as far as IAM's simulator tells.
-    """
-    simulator = Simulator(ctx.aws("iam"), str(ctx.aws("sts").get_caller_identity()["Arn"]))
-    context = {"iam:PassedToService": "lambda.amazonaws.com"}
-    rights = simulator.rights(["iam:PassRole"], ctx.value("lambda-role"), context)
-    if rights.denied:
-        raise AccessDeniedError(
-            "The caller may not pass the role to Lambda: iam:PassRole is missing.",
-            hint=f"Allow iam:PassRole on {ctx.value('lambda-role')}.",
-        )
 
 
 def change_code(ctx: Context) -> None:

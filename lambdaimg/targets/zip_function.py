@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from lambdaimg import sizes
 from lambdaimg.aws import function_config as config
-from lambdaimg.aws.error_table import NO_ASSUME
-from lambdaimg.aws.errors import is_code, says
 from lambdaimg.aws.function_change import (
     STATE,
     apply_configuration,
+    create,
     delete_function,
     get_function,
     gone,
@@ -25,8 +24,7 @@ from lambdaimg.aws.function_change import (
     settle,
 )
 from lambdaimg.aws.function_state import await_function, changed, is_settled
-from lambdaimg.aws.retry import retry
-from lambdaimg.aws.tags import environment_tags, is_ours, made_by
+from lambdaimg.aws.tags import is_ours
 from lambdaimg.context import Context
 from lambdaimg.errors import ProjectError
 from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
@@ -182,37 +180,21 @@ def create_function(ctx: Context, observed: Observed | None) -> Done:
     """Creates the function, or mends the one that is there."""
     if observed is not None:
         return mend_function(ctx, observed)
-    client, settings = ctx.aws("lambda"), ctx.settings
-    request = {k: v for k, v in config.to_create(settings).items() if k != "ImageConfig"}
-
-    def create() -> Any:
-        return client.create_function(
-            FunctionName=settings.function_name,
-            PackageType="Zip",
-            Role=ctx.value("lambda-role"),
-            Code={"ZipFile": code(ctx).zipped},
-            Publish=False,
-            Tags={**made_by(settings.tags), **environment_tags(settings.environment)},
-            **request,
+    given = {k: v for k, v in config.to_create(ctx.settings).items() if k != "ImageConfig"}
+    answer = create(
+        ctx,
+        {
+            "PackageType": "Zip",
+            "Role": ctx.value("lambda-role"),
+            "Code": {"ZipFile": code(ctx).zipped},
+            **given,
             **zip_parameters(ctx),
-        )
-
-    def passing(error: Exception) -> bool:
-        return is_code(error, "InvalidParameterValueException") and says(error, NO_ASSUME)
-
-    try:
-        answer = retry(
-            create,
-            passing=passing,
-            waiter=ctx.waiter,
-            limit=settings.role_wait,
-            what="the role to be assumable",
-            say=ctx.say,
-        )
-    except Exception as error:
-        there = find_function(ctx) if is_code(error, "ResourceConflictException") else None
+        },
+    )
+    if answer is None:
+        there = find_function(ctx)
         if there is None:
-            raise
+            raise gone(ctx)
         return mend_function(ctx, there)
     seconds = await_function(ctx)
     size = sizes.text(len(code(ctx).zipped))

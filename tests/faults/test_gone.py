@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.faults.cases import NO_ASSUME
 from tests.faults.kit import BASIC, SQS, Kit, Project
+from tests.support.faults import Do
 
 
 def function(project: Project) -> None:
@@ -77,3 +79,18 @@ def test_the_command_that_needs_it_brings_it_back(
         whole.forget("update-function")
         whole.forget("update-policies")
         assert whole.state() == before, lose.__name__
+
+
+@pytest.mark.parametrize("package", ["image", "zip"])
+def test_a_role_that_goes_before_the_function_comes_is_not_waited_for(
+    kit: Kit, package: str
+) -> None:
+    project = kit.project(package=f'"{package}"', lambda_module='"handler"')
+    kit.aws_proxy.inject("lambda.CreateFunction", Do(lambda: role(project)))
+    kit.aws_proxy.inject("lambda.CreateFunction", NO_ASSUME)
+    ended = project.run("lambda-function").ok()
+    assert f"The role {project.name}-role is gone. Looking at everything again." in ended.err
+    made = kit.client("lambda").get_function_configuration(FunctionName=project.name)
+    assert (
+        made["Role"] == kit.client("iam").get_role(RoleName=f"{project.name}-role")["Role"]["Arn"]
+    )
