@@ -13,6 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -72,8 +73,8 @@ class Context:
         waiter: the clock of all waits.
         calls: where every call is written down, for `--debug`.
 
-    `fast` tells that the image is wanted in the registry alone, so that it need not be in the
-    engine (see `fast`); a run sets it.
+    A run sets `onward`: more is to be done than the image; and `fast`: the image is wanted in the
+    registry alone, so that it need not be in the engine (see `fast`).
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Context:
         self.extras: dict[str, Mapping[str, Any]] = {}
         self.forced = frozenset[str]()
         self.leaving = frozenset({settings.function_name})
+        self.onward = False
         self.fast = False
         self.own: dict[str, Any] = {}
         self.shared: dict[str, Any] = {}
@@ -246,6 +248,19 @@ class Context:
     def aws(self, service: str) -> Any:
         """The boto3 client of a service."""
         return self.clients.client(service)
+
+    def make_clients(self, *services: str) -> None:
+        """Makes clients beside, for the targets after one that waits for something else.
+
+        Making them takes longer than the calls. What goes wrong, whoever needs them will meet.
+        """
+
+        def make() -> None:
+            with suppress(Exception):
+                for service in services:
+                    self.aws(service)
+
+        threading.Thread(target=make, name="clients", daemon=True).start()
 
     def account(self, trust: bool = False) -> str:
         """The account, asked of STS where it is not known for these credentials.

@@ -125,8 +125,9 @@ def run_target(
         return
     context = session.context()
     context.forced = forced
+    context.onward = name != "image"
     # Who asks for the image itself wants it in the engine.
-    context.fast = session.settings.fast and name != "image"
+    context.fast = session.settings.fast and context.onward
     table = TABLES[session.settings.package]
     store = context.store(trust)
     context.own[RECORDS] = store

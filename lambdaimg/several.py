@@ -89,6 +89,7 @@ def run_targets(session: Session, target: str, options: Options) -> None:
     """
     whole, together = session.shared_context(), Together()
     whole.forced = frozenset({target} if options.force else ())
+    whole.onward = target != "image"
     sessions = [one for one in session.each() if target in TABLES[one.settings.package]]
     width = max((len(one.function) for one in sessions), default=0)
     parts, open_parts = [], []

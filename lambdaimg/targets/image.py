@@ -31,6 +31,9 @@ from lambdaimg.make.target import Action, Difference, Done, Observed, Target
 if TYPE_CHECKING:
     from lambdaimg.container.events import BuildEvent
 
+# The services of the targets after the image.
+AFTERWARDS = ("ecr", "lambda")
+
 
 def check_project(ctx: Context) -> None:
     """Refuses a project without a Dockerfile, or without the handler that it copies.
@@ -207,6 +210,8 @@ def build_now(ctx: Context) -> Done:
         no_cache=forced,
     )
     fast_base.built(ctx)
+    if ctx.onward:
+        ctx.make_clients(*AFTERWARDS)
     built = build(ctx.engine(), spec, on_event, cancel=ctx.stopping)
     ctx.renew()
     try:

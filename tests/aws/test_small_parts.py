@@ -19,8 +19,11 @@ from lambdaimg.aws.arns import partition_of, queue_arn, role_arn
 from lambdaimg.aws.clients import Access, Clients
 from lambdaimg.aws.permissions import principal
 from lambdaimg.calls import KEPT, Call, CallLog, describe
+from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, CredentialsError, SettingsError
+from lambdaimg.settings import Settings
 from tests.support.endpoint import AwsEndpoint
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(
@@ -200,3 +203,30 @@ def test_for_whom_the_simulator_is_asked(moto_server: AwsEndpoint) -> None:
     assert principal(session, iam) == "arn:aws:iam::123456789012:role/team/r"
     other = "arn:aws-cn:sts::123456789012:assumed-role/gone/me"
     assert principal(other, iam) == "arn:aws-cn:iam::123456789012:role/gone"
+
+
+def made_beside(context: Context) -> None:
+    """Lets the context make clients beside, and waits for the end of that."""
+    context.make_clients("ecr", "lambda")
+    until(lambda: all(t.name != "clients" for t in threading.enumerate()), "the clients are made")
+
+
+def test_clients_made_beside_are_the_ones_that_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    context = Context(Path("/nonexistent"), Settings(region="eu-west-1"))
+    made_beside(context)
+
+    def refuse(*_: object, **__: object) -> None:
+        pytest.fail("a client is made twice")
+
+    monkeypatch.setattr(context.clients.session, "create_client", refuse)
+    assert context.aws("ecr").meta.service_model.service_name == "ecr"
+    assert context.aws("lambda").meta.region_name == "eu-west-1"
+
+
+def test_what_goes_wrong_beside_is_met_by_whoever_needs_the_client() -> None:
+    context = Context(Path("/nonexistent"), Settings(region="eu-west-1"))
+    made_beside(context)
+    with pytest.raises(CredentialsError):
+        context.aws("ecr")
