@@ -6,7 +6,7 @@ failure has status 200 and the header `X-Amz-Function-Error`, as the service has
 
 from __future__ import annotations
 
-from lambdaimg.emulator.message import Request
+from lambdaimg.emulator.message import Request, path_and_query
 from lambdaimg.emulator.protocol import MAX_REQUEST, Invocation, Outcome
 from lambdaimg.emulator.wire import Connection
 
@@ -55,7 +55,7 @@ class Endpoint:
 
 def is_invoke_path(target: str) -> bool:
     """Whether it is the path of an invoke call."""
-    parts = target.partition("?")[0].split("/")
+    parts = path_and_query(target)[0].split("/")
     return (
         len(parts) == 5 and parts[1:3] == ["2015-03-31", "functions"] and parts[4] == "invocations"
     )

@@ -92,6 +92,8 @@ class Exchange:
     def end(self, outcome: Outcome) -> None:
         """The outcome. A stream that fails half-way is broken off: its status is long sent."""
         if self._begun:
+            if self._bodiless:
+                return  # it was whole with its head
             if outcome.function_error:
                 self._conn.close()
             else:
@@ -99,14 +101,18 @@ class Exchange:
             return
         failed = self._spoilt or self._prelude is not None
         response = FAILED if failed else response_of(outcome)
-        body = b"" if self._bodiless else response.body
+        body = b"" if self._bodiless or response.bodiless else response.body
         head = f"X-Amzn-RequestId: {self.request_id}\r\n{response.head()}"
         self._conn.reply(response.status, head, body)
 
     def _begin(self, response: HttpResponse) -> None:
         self._begun = True
+        self._bodiless = self._bodiless or response.bodiless
         head = f"X-Amzn-RequestId: {self.request_id}\r\n{response.head()}"
-        self._conn.start_chunked(response.status, head)
+        if self._bodiless:
+            self._conn.reply(response.status, head)
+        else:
+            self._conn.start_chunked(response.status, head)
 
     def _write(self, data: bytes) -> None:
         if not self._bodiless:

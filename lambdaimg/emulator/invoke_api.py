@@ -11,11 +11,11 @@ endpoint has. Signatures are not checked.
 from __future__ import annotations
 
 import json
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from lambdaimg.emulator import eventstream
 from lambdaimg.emulator.endpoint import answer, invocation_of
-from lambdaimg.emulator.message import Request
+from lambdaimg.emulator.message import Request, path_and_query
 from lambdaimg.emulator.protocol import MAX_ASYNC, MAX_REQUEST, Invocation, Outcome
 from lambdaimg.emulator.wire import Connection
 
@@ -50,7 +50,7 @@ class InvokeApi:
 
     def handle(self, conn: Connection, request: Request) -> None:
         """A call of the API."""
-        parts = urlsplit(request.target).path.split("/")
+        parts = path_and_query(request.target)[0].split("/")
         route = None
         if len(parts) == 5 and parts[2] == "functions":
             route = ROUTES.get((parts[1], parts[4]))

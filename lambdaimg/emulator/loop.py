@@ -97,9 +97,9 @@ class Loop:
         """Wait for something to happen, and handle it."""
         ready = self._poller.poll(self._patience())
         calls = self._calls
-        for fd, events in ready:
-            call = calls.get(fd)
-            if call is not None:
+        # A call may close a descriptor whose number another one gets before its own turn comes.
+        for fd, events, call in [(fd, events, calls.get(fd)) for fd, events in ready]:
+            if call is not None and calls.get(fd) is call:
                 try:
                     call(events)
                 except Exception:

@@ -65,3 +65,11 @@ def parse_head(head: bytes) -> Request:
     wish = headers.get("connection", "").lower()
     close = "close" in wish or (version == "HTTP/1.0" and "keep-alive" not in wish)
     return Request(method, target, headers, close)
+
+
+def path_and_query(target: str) -> tuple[str, str]:
+    """The path of a request, as it stands, and its query; proxies send a whole URL."""
+    path, _, query = target.partition("?")
+    if not path.startswith("/") and "://" in path:
+        path = f"/{path.partition('://')[2].partition('/')[2]}"
+    return path, query

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import time
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from lambdaimg.emulator.message import Request
+from lambdaimg.emulator.message import Request, path_and_query
 from lambdaimg.emulator.protocol import FunctionSpec, Outcome, new_trace_id
 
 TYPE_CHECKING = False
@@ -50,6 +51,11 @@ class HttpResponse:
         self.body = body
         self.cookies = cookies
 
+    @property
+    def bodiless(self) -> bool:
+        """Whether HTTP allows it no body: what came behind its head would be the next answer's."""
+        return self.status < 200 or self.status in (204, 304)
+
     def head(self, without: frozenset[str] = frozenset({"content-length"})) -> str:
         """The header lines, each ending in CRLF; those that HTTP itself governs left out."""
         skipped = without | {"connection", "transfer-encoding", "keep-alive"}
@@ -65,7 +71,7 @@ FAILED = HttpResponse(502, {"Content-Type": "application/json"}, b"Internal Serv
 
 def event_of(request: Request, spec: FunctionSpec, request_id: str, source_ip: str) -> bytes:
     """The event for an HTTP request, as JSON."""
-    parts = urlsplit(request.target)
+    path, raw_query = path_and_query(request.target)
     headers = dict(request.headers)
     cookies = [c.strip() for c in headers.pop("cookie", "").split(";") if c.strip()]
     host = headers.get("host", "localhost")
@@ -74,14 +80,14 @@ def event_of(request: Request, spec: FunctionSpec, request_id: str, source_ip: s
     headers.setdefault("x-forwarded-proto", "http")
     headers.setdefault("x-forwarded-port", host.rpartition(":")[2] if ":" in host else "80")
     query: dict[str, str] = {}
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
+    for name, value in parse_qsl(raw_query, keep_blank_values=True):
         query[name] = f"{query[name]},{value}" if name in query else value
     now = time.time()
     event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
-        "rawPath": parts.path,
-        "rawQueryString": parts.query,
+        "rawPath": path,
+        "rawQueryString": raw_query,
         "headers": headers,
         "requestContext": {
             "accountId": "anonymous",
@@ -90,7 +96,7 @@ def event_of(request: Request, spec: FunctionSpec, request_id: str, source_ip: s
             "domainPrefix": spec.name,
             "http": {
                 "method": request.method,
-                "path": parts.path,
+                "path": path,
                 "protocol": "HTTP/1.1",
                 "sourceIp": source_ip,
                 "userAgent": headers.get("user-agent", ""),
@@ -140,7 +146,7 @@ def response_of(outcome: Outcome) -> HttpResponse:
         return response
     try:
         answer = json.loads(outcome.payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return HttpResponse(200, {"Content-Type": "application/octet-stream"}, outcome.payload)
     if not isinstance(answer, dict) or "statusCode" not in answer:
         return HttpResponse(200, {"Content-Type": "application/json"}, outcome.payload)
@@ -157,7 +163,7 @@ def split_prelude(data: bytes) -> tuple[HttpResponse, bytes] | None:
         return (FAILED, b"") if len(data) > MAX_PRELUDE else None
     try:
         prelude = json.loads(data[:end])
-    except ValueError:
+    except (ValueError, RecursionError):
         return FAILED, b""
     if not isinstance(prelude, dict):
         return FAILED, b""
@@ -173,7 +179,7 @@ def _integration(
     """A response object of a handler; None where it is malformed."""
     status, headers, cookies = (answer.get(k) for k in ("statusCode", "headers", "cookies"))
     body = answer.get("body", "")
-    if isinstance(status, str) and status.isdigit():
+    if isinstance(status, str) and re.fullmatch("[0-9]{3}", status):
         status = int(status)
     if not isinstance(status, int) or not 100 <= status <= 599:
         return None
@@ -183,7 +189,7 @@ def _integration(
         body = ""
     if not isinstance(body, str):
         body = json.dumps(body)
-    raw = body.encode()
+    raw = body.encode("utf-8", "replace")  # JSON can write half of a pair, and UTF-8 cannot
     if answer.get("isBase64Encoded"):
         try:
             raw = base64.b64decode(body)

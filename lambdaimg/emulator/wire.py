@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from lambdaimg.emulator.loop import READ, WRITE, Loop
+from lambdaimg.emulator.loop import READ, WRITE, Loop, report_defect
 from lambdaimg.emulator.message import MAX_HEAD, REASONS, BadRequestError, Request, parse_head
 
 TYPE_CHECKING = False
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """The connection is lost before the body was complete."""
 
 
+DIGITS = frozenset("0123456789")
+HEX_DIGITS = DIGITS | frozenset("abcdefABCDEF")
+MOST_DIGITS = 16
+"""A length has fewer."""
 LINGER = 1.0
 """Seconds in which a client that sent what is no HTTP can read the answer, and close."""
 
@@ -229,6 +233,10 @@ class Connection:
             self._request = Request("", "", {}, True)
             self._lingers = True
             self.reply(400, "Content-Type: text/plain\r\n", str(error).encode())
+        except Exception:
+            # A defect of the app's: whoever waits for its answer would do so for ever.
+            report_defect()
+            self.close()
         finally:
             self._advancing = False
 
@@ -263,10 +271,10 @@ class Connection:
         request = parse_head(bytes(self._in[:end]))
         headers = request.headers
         self._chunked = headers.get("transfer-encoding", "").lower() == "chunked"
-        try:
-            self._left = -1 if self._chunked else int(headers.get("content-length", "0"))
-        except ValueError:
-            raise BadRequestError("malformed length") from None
+        length = headers.get("content-length", "0")
+        if set(length) - DIGITS or not 0 < len(length) < MOST_DIGITS:
+            raise BadRequestError("malformed length")
+        self._left = -1 if self._chunked else int(length)
         del self._in[: end + 4]
         self._request = request
         self._trailers = None
@@ -293,10 +301,10 @@ class Connection:
         line = self._line()
         if line is None:
             return False
-        try:
-            self._left = int(line.partition(";")[0], 16)
-        except ValueError:
-            raise BadRequestError("malformed chunk") from None
+        size = line.partition(";")[0].strip(" \t")
+        if set(size) - HEX_DIGITS or not 0 < len(size) < MOST_DIGITS:
+            raise BadRequestError("malformed chunk")
+        self._left = int(size, 16)
         if self._left == 0:
             self._trailers = {}
         return True

@@ -66,6 +66,14 @@ def test_a_request_becomes_an_event_of_format_2() -> None:
     assert (context["requestId"], context["domainName"]) == ("r-1", "h:9001")
 
 
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [("//[x", "//[x"), ("//h/a", "//h/a"), ("http://h:1/a?b=1", "/a"), ("http://h", "/")],
+)
+def test_a_path_is_taken_as_it_stands(target: str, path: str) -> None:
+    assert event(request(target=target))["rawPath"] == path
+
+
 def test_what_a_request_does_not_have_is_not_in_its_event() -> None:
     assert {"cookies", "queryStringParameters", "body"}.isdisjoint(event(request()))
 
@@ -130,6 +138,8 @@ def test_anything_else_is_the_body(payload: object) -> None:
     [
         {"statusCode": "x"},
         {"statusCode": 99},
+        {"statusCode": "\xb2"},
+        {"statusCode": "9" * 5000},
         {"statusCode": 200, "headers": "x"},
         {"statusCode": 200, "cookies": "x"},
         {"statusCode": 200, "body": "é", "isBase64Encoded": True},
@@ -137,6 +147,14 @@ def test_anything_else_is_the_body(payload: object) -> None:
 )
 def test_a_malformed_response_is_a_bad_gateway(payload: object) -> None:
     assert answer(payload) is FAILED
+
+
+def test_an_answer_that_is_no_text_for_utf_8_is_told_all_the_same() -> None:
+    assert response_of(Outcome(b'{"statusCode": 200, "body": "a\\ud800"}')).body == b"a?"
+
+
+def test_an_answer_nested_too_deeply_is_passed_on_as_it_stands() -> None:
+    assert response_of(Outcome(b"[" * 200_000)).body == b"[" * 200_000
 
 
 def test_a_function_s_failure_is_a_bad_gateway_that_tells_nothing() -> None:
@@ -166,7 +184,7 @@ def test_a_prelude_may_come_in_any_portions() -> None:
     assert found[0].headers == {"A": "1", "Content-Type": "application/octet-stream"}
 
 
-@pytest.mark.parametrize("data", [b"no json", b"[1]", b'{"statusCode":0}'])
+@pytest.mark.parametrize("data", [b"no json", b"[1]", b'{"statusCode":0}', b"[" * 50_000])
 def test_a_senseless_prelude_is_a_bad_gateway(data: bytes) -> None:
     assert split_prelude(data + bytes(8)) == (FAILED, b"")
 
@@ -250,3 +268,20 @@ def test_every_method_is_an_event_and_head_has_no_body(call: Call) -> None:
         assert context["http"]["method"] == method
     response = call(respond({"statusCode": 200, "body": "x"}), method="HEAD")
     assert (response.status, response.read()) == (200, b"")
+
+
+def test_a_path_that_is_no_url_is_an_event_too(call: Call) -> None:
+    response = call(["facts"], path="//[x?a=1")
+    assert json.loads(response.read())["event"]["rawPath"] == "//[x"
+
+
+def test_what_has_no_body_leaves_the_connection_clean(call: Call) -> None:
+    prelude = json.dumps({"statusCode": 204}) + "\0" * 8
+    for script, method, status in (
+        (["stream", "text/html", ["<p>"]], "HEAD", 200),
+        (["stream", PRELUDE_TYPE, [prelude, "x"]], "GET", 204),
+        (respond({"statusCode": 304, "body": "x"}), "GET", 304),
+    ):
+        response = call(script, method=method)
+        assert (response.status, response.read()) == (status, b"")
+        assert call(respond({"statusCode": 200, "body": "ok"})).read() == b"ok"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lambdaimg.emulator.loop import Loop
+from lambdaimg.emulator.loop import READ, Loop
 from lambdaimg.emulator.message import BadRequestError, Request, parse_head
 from lambdaimg.emulator.wire import Connection, Listener
 
@@ -27,6 +27,8 @@ class Echo:
         return Sink(conn) if request.target == "/stream" else None
 
     def handle(self, conn: Connection, request: Request) -> None:
+        if request.target == "/defect":
+            raise ZeroDivisionError
         facts = [request.method, request.target, request.body.decode("latin-1"), request.cut]
         conn.reply(200, "Content-Type: application/json\r\n", json.dumps(facts).encode())
 
@@ -155,13 +157,28 @@ def test_a_client_that_waits_for_leave_to_send_gets_it(address: tuple[str, int])
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
         b"GET / HTTP/1.1\r\nName : value\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\nabc",
+        b"POST / HTTP/1.1\r\nContent-Length: +1\r\n\r\na",
+        b"POST / HTTP/1.1\r\nContent-Length: 1_0\r\n\r\n0123456789",
+        b"POST / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\nab",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc",
         b"GET / HTTP/1.1\r\nLong: " + b"x" * 300_000,
     ],
 )
 def test_what_is_no_http_is_refused(address: tuple[str, int], bytes_sent: bytes) -> None:
     assert exchange(address, bytes_sent).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_nobody_waits_for_the_answer_of_an_app_that_fails(
+    address: tuple[str, int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert exchange(address, b"GET /defect HTTP/1.1\r\n\r\n") == b""
+    assert "ZeroDivisionError" in capfd.readouterr().err
+    assert bodies(exchange(address, LAST)) == [["GET", "/last", "", False]]
 
 
 def test_an_old_client_s_connection_is_closed(address: tuple[str, int]) -> None:
@@ -198,3 +215,32 @@ def test_a_large_answer_reaches_a_slow_reader() -> None:
     loop.close()
     theirs.close()
     assert got == 5_000_000
+
+
+def test_what_is_ready_is_not_told_to_who_got_its_number_meanwhile() -> None:
+    loop = Loop()
+    pairs = [socket.socketpair() for _ in range(2)]
+    told: list[str] = []
+    strangers: list[socket.socket] = []
+
+    def first(_events: int) -> None:
+        """Closes all that is ready, and has the numbers of it given out again."""
+        told.append("first")
+        for ours, _ in pairs:
+            loop.forget(ours.fileno())
+        numbers = {ours.fileno() for ours, _ in pairs}
+        for ours, _ in pairs:
+            ours.close()
+        while numbers - {stranger.fileno() for stranger in strangers}:
+            strangers.append(socket.socket())
+        for stranger in strangers:
+            loop.watch(stranger.fileno(), READ, lambda _events: told.append("stranger"))
+
+    for ours, theirs in pairs:
+        loop.watch(ours.fileno(), READ, first)
+        theirs.send(b"x")
+    loop.turn()
+    assert told == ["first"]
+    for end in (*strangers, *(theirs for _, theirs in pairs)):
+        end.close()
+    loop.close()
