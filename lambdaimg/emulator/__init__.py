@@ -6,7 +6,7 @@ The core is standard library only, and lean enough to go into an image, where
 - `protocol`: records and limits; `texts`: what AWS writes (errors, log lines, headers); pure
 - `environment`: the state machine of one execution environment; pure
 - `loop`, `message`, `wire`: event loop, and HTTP/1.1 on the server's side
-- `sandbox`: one environment with its listener, process and timers
+- `sandbox`: one environment with its listener, process and timers; `response`: what it streams
 - `pool`: the environments of one function; `process`: the executor that runs a command
 - `endpoint`: the 8080 invoke endpoint
 
@@ -26,6 +26,7 @@ IMAGE_FILES = (
     "pool.py",
     "process.py",
     "protocol.py",
+    "response.py",
     "sandbox.py",
     "texts.py",
     "wire.py",

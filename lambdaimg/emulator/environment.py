@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 STARTING = "starting"
 FAULTED = "faulted"  # the runtime has posted init/error and is about to exit
-FAILED = "failed"  # init has failed with no event to report it to; there is no process
+FAILED = "failed"  # init has failed with no event to report it to; its process is given up
 IDLE = "idle"
 BUSY = "busy"
 STREAMING = "streaming"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 from lambdaimg.emulator.loop import Loop
@@ -157,7 +158,7 @@ class FunctionPool:
             The port.
 
         Raises:
-            OSError: the port is taken, or the address is not of this machine.
+            OSError: the port is taken, the address is not of this machine, or the pool is closed.
         """
         server = app(self._loop, self._pool)
 
@@ -201,7 +202,10 @@ class FunctionPool:
                 errors.append(error)
             done.set()
 
-        self._loop.post(run)
+        with self._closing:
+            if self._closed:
+                raise OSError(errno.ESHUTDOWN, "The function's environments are stopped")
+            self._loop.post(run)
         done.wait()
         if errors:
             raise errors[0]

@@ -81,9 +81,10 @@ class ProcessInstance:
         self._status_fd = -1
         try:
             self._spawn(command, variables, capture)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a variable holds a zero byte
             self._close_pipes()
-            reason = f"fork/exec {command[0] if command else '(no command)'}: {error.strerror}"
+            why = getattr(error, "strerror", None) or error
+            reason = f"fork/exec {command[0] if command else '(no command)'}: {why}"
             end = Exit(-1, failure=reason.lower())
             loop.call_at(0.0, lambda: self._tell(end))
             return

@@ -7,6 +7,7 @@ from lambdaimg.emulator.environment import ANSWERED, DEAD, STARTING, Environment
 from lambdaimg.emulator.loop import Loop, Timer, report_defect
 from lambdaimg.emulator.message import Request
 from lambdaimg.emulator.protocol import MAX_TAIL, Exit, FunctionSpec, Invocation, Outcome
+from lambdaimg.emulator.response import JSON, ResponseStream
 from lambdaimg.emulator.wire import Connection, Listener
 
 TYPE_CHECKING = False
@@ -89,7 +90,6 @@ if TYPE_CHECKING:
 PREFIX = "/2018-06-01/runtime/"
 NEXT = PREFIX + "invocation/next"
 INVOCATION = PREFIX + "invocation/"
-JSON = "Content-Type: application/json\r\n"
 
 
 class Sandbox:
@@ -125,9 +125,14 @@ class Sandbox:
         self._seen = False
         self._memory_mb = 0
         self._at_last: Callable[[], None] = _nothing
+        self._freed = False
         self._listener = Listener(loop, executor.listen_host(), 0, self._accept)
         self._held = self._held_back = held
-        self._start(held)
+        try:
+            self._start(held)
+        except BaseException:
+            self._listener.close()
+            raise
 
     def release(self) -> None:
         """Begin the init phase of an environment that was held."""
@@ -196,7 +201,7 @@ class Sandbox:
     def _accept(self, sock: socket.socket) -> None:
         self._connections.add(Connection(self._loop, sock, self))
 
-    def begin(self, conn: Connection, request: Request) -> _ResponseStream | None:
+    def begin(self, conn: Connection, request: Request) -> ResponseStream | None:
         """A chunked request: a streamed response, or a body to be collected."""
         mode = request.headers.get("lambda-runtime-function-response-mode", "")
         if mode.lower() != "streaming" or not request.target.endswith("/response"):
@@ -204,7 +209,7 @@ class Sandbox:
         request_id = request.target[len(INVOCATION) : -len("/response")]
         content_type = request.headers.get("content-type", "application/octet-stream")
         refusal = self.environment.stream_begin(request_id, content_type)
-        return _ResponseStream(self, conn, refusal)
+        return ResponseStream(self.environment, conn, refusal)
 
     def handle(self, conn: Connection, request: Request) -> None:
         """A call of the Runtime API. One that comes after the end is never answered."""
@@ -272,14 +277,17 @@ class Sandbox:
         for conn in list(self._connections):
             conn.close()
         self._drop_instance()
-        self._start()
+        try:
+            self._start()
+        except Exception as error:
+            # Nobody else would tell the event that waits for it.
+            reason = f"No process can be started: {error}"
+            end = Exit(-1, failure=reason, failure_type="Sandbox.Failure")
+            self._loop.call_at(self._loop.now(), lambda: self.exited(end))
 
     def deliver(self, invocation: Invocation, outcome: Outcome) -> None:
-        """Give the caller the outcome; a defect of the caller's must not hold up the runtime."""
-        try:
-            invocation.on_outcome(outcome)
-        except Exception:
-            report_defect()
+        """See `settled`."""
+        settled(invocation, outcome)
 
     def platform_line(self, line: str) -> None:
         """Write a line of the service into the log, after the function's lines before it."""
@@ -326,16 +334,18 @@ class Sandbox:
         self._write(request_id, texts.end_line(request_id))
         memory = self.spec.memory
         self._write(request_id, texts.report_line(request_id, outcome, memory, timed_out))
-        if invocation.want_log:
-            self.settling = False
-            outcome.log = bytes(self._tail[-MAX_TAIL:])
-            self.deliver(invocation, outcome)
+        tail = bytes(self._tail[-MAX_TAIL:])
         self._request_id = ""
         delayed, self._delayed = self._delayed, []
         for entry in delayed:
             self._write(*entry)
-        if invocation.want_log and self.idle_since and not self._over:
-            self._keeper.sandbox_idle(self)
+        if invocation.want_log:
+            outcome.log = tail
+            # Still settling: what the caller sends at once is not for this one before it is idle.
+            self.deliver(invocation, outcome)
+            self.settling = False
+            if self.idle_since and not self._over:
+                self._keeper.sandbox_idle(self)
 
     def idle(self) -> None:
         """Tell the pool, once the log of the last event is closed."""
@@ -350,6 +360,7 @@ class Sandbox:
             self._memory_mb = self._instance.memory_mb()
         self._drop_instance()
         self._keeper.sandbox_dead(self)
+        self._free()
 
     def _drop_instance(self) -> None:
         instance, self._instance = self._instance, None
@@ -359,50 +370,28 @@ class Sandbox:
 
     def _instance_gone(self) -> None:
         self._dying -= 1
-        if self._over and not self._dying:
-            # Not before: a runtime that is cut off while it still runs complains into the log.
-            self._listener.close()
-            for conn in list(self._connections):
-                conn.close()
-            self._at_last()
-            self._keeper.sandbox_gone(self)
+        self._free()
+
+    def _free(self) -> None:
+        """Let go of everything once no process is left."""
+        if not self._over or self._dying or self._freed:
+            return
+        self._freed = True
+        # Not before: a runtime that is cut off while it still runs complains into the log.
+        self._listener.close()
+        for conn in list(self._connections):
+            conn.close()
+        self._at_last()
+        self._keeper.sandbox_gone(self)
+
+
+def settled(invocation: Invocation, outcome: Outcome) -> None:
+    """Give the caller the outcome; a defect of the caller's must not hold up anybody else."""
+    try:
+        invocation.on_outcome(outcome)
+    except Exception:
+        report_defect()
 
 
 def _nothing() -> None:
     """What is left to do at the end of an environment that had no event open."""
-
-
-class _ResponseStream:
-    """The body of a streamed response, on its way from the runtime to the environment."""
-
-    def __init__(
-        self, sandbox: Sandbox, conn: Connection, refusal: tuple[int, bytes] | None
-    ) -> None:
-        self._environment = sandbox.environment
-        self._now = Loop.now
-        self._conn = conn
-        self._refusal = refusal
-
-    def data(self, data: bytes) -> None:
-        """A piece of the body."""
-        if self._refusal is None:
-            self._environment.stream_data(data, self._now())
-
-    def end(self, trailers: dict[str, str]) -> None:
-        """The end of the body, with the trailers that may tell of a failure."""
-        reply = self._refusal
-        if reply is None:
-            error_type = trailers.get("lambda-runtime-function-error-type", "")
-            error_body = b""
-            if error_type:
-                import base64
-
-                encoded = trailers.get("lambda-runtime-function-error-body", "")
-                error_body = base64.b64decode(encoded)
-            reply = self._environment.stream_end(error_type, error_body, self._now())
-        self._conn.reply(reply[0], JSON, reply[1])
-
-    def broken(self) -> None:
-        """The connection is lost."""
-        if self._refusal is None:
-            self._environment.stream_broken(self._now())

@@ -142,5 +142,7 @@ def next_head(invocation: Invocation, spec: FunctionSpec, deadline_ms: int) -> b
         lines.append(f"Lambda-Runtime-Cognito-Identity: {inv.cognito_identity}")
     if inv.tenant_id:
         lines.append(f"Lambda-Runtime-Aws-Tenant-Id: {inv.tenant_id}")
+    # A context may well be JSON in several lines.
+    lines = [line.replace("\r", " ").replace("\n", " ") for line in lines]
     lines.append(f"Content-Length: {len(inv.payload)}\r\n\r\n")
     return "\r\n".join(lines).encode()

@@ -10,6 +10,7 @@ trailers, break off. `INIT_STEPS` (JSON) is done before the first `next`. Steps,
     post PATH TEXT             post to /2018-06-01/runtime/PATH; ID stands for the request id
     next                       ask for the next event although this one is open
     stream TYPE CHUNKS [ERROR BODY]    stream a response, with trailers if there is an error
+    garble TYPE CHUNKS ERROR BODY      the same, with a body in the trailers that is no Base64
     cut TYPE CHUNKS            stream, and break off
     facts                      respond with the headers, the event and the variables
     replies                    respond with what was answered to the calls of this event
@@ -145,7 +146,10 @@ class Script:
     def do_other_connection(self):
         self.client.close()
 
-    def do_stream(self, kind, chunks, error="", body="", pause=0.0):
+    def do_garble(self, kind, chunks, error, body):
+        self.do_stream(kind, chunks, error, body, encode=lambda text: text)
+
+    def do_stream(self, kind, chunks, error="", body="", pause=0.0, encode=None):
         import base64
 
         names = "Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"
@@ -155,7 +159,8 @@ class Script:
             time.sleep(pause)
         end = b"0\r\n"
         if error:
-            encoded = base64.b64encode(body.encode()).decode()
+            encode = encode or (lambda text: base64.b64encode(text.encode()).decode())
+            encoded = encode(body)
             end += f"Lambda-Runtime-Function-Error-Type: {error}\r\n".encode()
             end += f"Lambda-Runtime-Function-Error-Body: {encoded}\r\n".encode()
         self.client.send(end + b"\r\n")

@@ -6,6 +6,7 @@ import base64
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,12 +16,15 @@ from typing import Any
 
 import pytest
 
+from lambdaimg.emulator.environment import IDLE
 from lambdaimg.emulator.function_pool import FunctionPool
 from lambdaimg.emulator.invoke_api import InvokeApi, function_name
+from lambdaimg.emulator.loop import Loop
+from lambdaimg.emulator.process import ProcessExecutor, ProcessInstance
 from lambdaimg.emulator.protocol import MAX_ASYNC, MAX_REQUEST
 from tests.support.waiting import until
 
-from .conftest import Log, steps
+from .conftest import Log, scripted, steps
 
 Serve = Callable[..., FunctionPool]
 CREDENTIALS = {"aws_access_key_id": "x", "aws_secret_access_key": "y", "region_name": "us-east-1"}
@@ -249,3 +253,42 @@ def test_a_port_that_is_taken_is_told(pool: FunctionPool) -> None:
     port = pool.listen("127.0.0.1", 0, InvokeApi)
     with pytest.raises(OSError, match="in use"):
         pool.listen("127.0.0.1", port, InvokeApi)
+
+
+class Patient(ProcessExecutor):
+    """Its log is complete only when the runtime has asked for its next event, as a container's."""
+
+    def start(self, loop: Loop, *arguments: Any, **more: Any) -> ProcessInstance:
+        instance = super().start(loop, *arguments, **more)
+        [_, _, watcher] = arguments[:3]
+
+        def settle(then: Callable[[], None], _patient: bool) -> None:
+            def look() -> None:
+                if watcher.environment.state == IDLE:
+                    then()
+                else:
+                    loop.call_at(loop.now() + 0.001, look)
+
+            look()
+
+        instance.settle = settle  # type: ignore[method-assign]
+        return instance
+
+
+def test_an_event_that_is_sent_before_the_answer_has_its_environment_for_itself(log: Log) -> None:
+    def call(event: bytes, more: str = "") -> bytes:
+        head = "POST /2015-03-31/functions/function/invocations HTTP/1.1\r\nX-Amz-Log-Type: Tail"
+        return f"{head}\r\n{more}Content-Length: {len(event)}\r\n\r\n".encode() + event
+
+    second = steps(["out", "second\n"], ["sleep", 0.2], ["respond", "2"])
+    executor = Patient({"PATH": "/usr/bin:/bin"})
+    with FunctionPool(scripted(timeout=10), executor, log=log) as pool:
+        port = pool.listen("127.0.0.1", 0, InvokeApi)
+        with socket.create_connection(("127.0.0.1", port), 60) as sock:
+            sock.sendall(call(b"1") + call(second, "Connection: close\r\n"))
+            until(lambda: "second" in log.text, "the second event is run")
+            assert pool.invoke(b"3").payload == b"3"
+            with sock.makefile("rb") as reader:
+                answers = reader.read()
+    assert answers.count(b"HTTP/1.1 200 OK") == 2
+    assert b"X-Amz-Function-Error" not in answers

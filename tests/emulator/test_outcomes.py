@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lambdaimg.emulator.function_pool import FunctionPool
-from lambdaimg.emulator.process import ProcessExecutor
+from lambdaimg.emulator.invoke_api import InvokeApi
+from lambdaimg.emulator.process import ProcessExecutor, ProcessInstance
 from lambdaimg.emulator.protocol import MAX_RESPONSE, FunctionSpec, Invocation, Outcome
 from tests.support.waiting import until
 
@@ -64,6 +66,12 @@ def test_what_the_runtime_is_told(serve: Serve) -> None:
     assert variables["AWS_LAMBDA_LOG_GROUP_NAME"] == "/aws/lambda/scripted"
     assert variables["AWS_REGION"] == variables["AWS_DEFAULT_REGION"] == "eu-west-3"
     assert variables["OWN"] == "1"
+
+
+def test_a_context_in_several_lines_is_one_header(serve: Serve) -> None:
+    outcome = serve().invoke(steps(["facts"]), client_context='{\r\n"custom": {}\n}')
+    headers = json.loads(outcome.payload)["headers"]
+    assert json.loads(headers["Lambda-Runtime-Client-Context"]) == {"custom": {}}
 
 
 def test_context_headers_are_absent_where_the_caller_gave_none(serve: Serve) -> None:
@@ -308,6 +316,46 @@ def test_an_environment_that_cannot_be_made_is_told(log: Log) -> None:
     assert error["errorType"] == "Sandbox.Failure"
     assert error["errorMessage"].startswith("No environment can be started: ")
     assert error["errorMessage"] in log.text
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_variable_that_no_process_can_have_is_told(serve: Serve) -> None:
+    pool = serve(environment={"OWN": "a\0b"})
+    before = open_files()
+    assert error_of(pool.invoke(b"{}"))["errorType"] == "Runtime.InvalidEntrypoint"
+    until(lambda: pool.size == 0, "the environment is over")
+    until(lambda: open_files() <= before, "nothing is left open")
+
+
+class Worn(ProcessExecutor):
+    """Starts a process once, as a machine does that has no thread left."""
+
+    starts = 0
+
+    def start(self, *arguments: Any, **more: Any) -> ProcessInstance:
+        self.starts += 1
+        if self.starts > 1:
+            raise RuntimeError("no more")
+        return super().start(*arguments, **more)
+
+
+def test_a_process_that_cannot_be_started_again_is_told(log: Log) -> None:
+    spec = scripted(init=[["exit", 3]])
+    with FunctionPool(spec, Worn({"PATH": "/usr/bin:/bin"}), log=log) as pool:
+        error = error_of(pool.invoke(b"{}"))
+    assert error["errorType"] == "Sandbox.Failure"
+    assert "no more" in error["errorMessage"]
+
+
+def test_a_closed_pool_serves_nothing(serve: Serve) -> None:
+    pool = serve()
+    pool.close()
+    with pytest.raises(OSError, match="stopped"):
+        pool.listen("127.0.0.1", 0, InvokeApi)
+    assert error_of(pool.invoke(b"{}"))["errorType"] == "Sandbox.Stopped"
 
 
 def test_a_caller_s_defect_harms_no_other_event(

@@ -118,3 +118,23 @@ def test_a_stream_that_breaks_off_is_an_error_and_the_environment_lives(serve: S
     outcome = pool.invoke(steps(["cut", "text/plain", ["ab"]]), on_chunk=lambda *_: None)
     assert outcome.error_type == "Runtime.TruncatedResponse"
     assert pool.invoke(b"1").payload == b"1"
+
+
+def test_an_error_whose_body_cannot_be_decoded_is_told_as_it_stands(serve: Serve) -> None:
+    outcome = serve(timeout=30).invoke(
+        steps(["garble", "text/plain", ["ab"], "Function.Late", "why: not"]),
+    )
+    assert (outcome.error_type, outcome.payload) == ("Function.Late", b"why: not")
+
+
+def test_a_caller_that_cannot_take_a_piece_does_not_hold_up_the_event(
+    serve: Serve, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_data: bytes, _content_type: str) -> None:
+        raise ZeroDivisionError
+
+    pool = serve(timeout=900)
+    outcome = pool.invoke(steps(["stream", "text/plain", ["ab"]]), on_chunk=refuse)
+    assert outcome.error_type == "Runtime.TruncatedResponse"
+    assert "ZeroDivisionError" in capfd.readouterr().err
+    assert pool.invoke(b"1").payload == b"1"
