@@ -8,15 +8,16 @@ Whatever is not certain does not apply (`why_not`), and the image is built as ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lambdaimg import fast_base, made_of, repository, sizes
 from lambdaimg.context import FAST_PATH, Context
 from lambdaimg.errors import PushError, ResourceGoneError
 from lambdaimg.make.target import Action, Done
+from lambdaimg.parallel import at_once
 
 if TYPE_CHECKING:
     from lambdaimg.container.extend import Documents
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from lambdaimg.container.registry import Registry
 
 FILES_MAX = 100 << 20
-AT_ONCE = 8
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -192,11 +191,3 @@ def _gone(ctx: Context, why: str) -> ResourceGoneError:
     ctx.own.pop(FAST_PATH, None)
     sentence = f"{why[0].upper()}{why[1:]}."
     return ResourceGoneError(sentence, "Run the same command again.", target="image")
-
-
-def at_once(calls: Iterable[Callable[[], T]]) -> list[T]:
-    """What several calls give, made at the same time; the first failure where one fails."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -8,8 +8,9 @@ detached, so that an interruption never leaves one that nobody answers for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lambdaimg.aws.errors import is_code
@@ -19,9 +20,8 @@ from lambdaimg.aws.tags import MAX_VALUE, from_list, is_policy_tag, policy_tag
 from lambdaimg.context import Context
 from lambdaimg.errors import ProjectError
 from lambdaimg.make.target import Action, Difference, Done, Observed, Target
+from lambdaimg.parallel import at_once
 from lambdaimg.policies import Policy, read
-
-AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -131,8 +131,8 @@ def change_policies(ctx: Context, observed: Observed | None) -> Done:
             if not is_code(error, "NoSuchEntity", "NoSuchEntityException"):
                 raise
 
-    at_once(attach, todo.attach)
-    at_once(detach, todo.detach)
+    at_once(partial(attach, arn) for arn in todo.attach)
+    at_once(partial(detach, arn) for arn in todo.detach)
     if todo.untag:
         patiently(ctx, lambda: iam.untag_role(RoleName=name, TagKeys=list(todo.untag)))
     return Done(
@@ -154,21 +154,6 @@ def patiently(ctx: Context, call: Callable[[], Any]) -> None:
         what="another change of the role",
         say=ctx.say,
     )
-
-
-def at_once(call: Callable[[str], None], items: Iterable[str]) -> None:
-    """Calls for every item, several at the same time; raises the first failure at the end."""
-    items = list(items)
-    if len(items) < 2:
-        for item in items:
-            call(item)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(items))) as pool:
-        futures: list[Any] = [pool.submit(call, item) for item in items]
-    for future in futures:
-        future.result()
 
 
 def detach_ours(ctx: Context, _value: str) -> None:
