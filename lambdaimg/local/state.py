@@ -145,7 +145,8 @@ def lock_holder(files: StateFiles) -> int | None:
         return None
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: of two who look at the same time, neither is to be taken for the server.
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             text = os.read(descriptor, 32).decode("ascii", "replace").strip()
             return int(text) if text.isdigit() else 0

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -231,3 +232,19 @@ def test_the_state_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert default_home() == Path("/state/lambdaimg/local")
     monkeypatch.setenv("LAMBDAIMG_LOCAL_HOME", "~/here")
     assert default_home() == Path("/home/me/here")
+
+
+def test_of_many_that_look_at_once_none_is_taken_for_the_server(tmp_path: Path) -> None:
+    files = StateFiles(tmp_path)
+    files.server_lock.write_text("1\n")  # of a server that is gone
+    found: list[int | None] = []
+
+    def look() -> None:
+        found.extend(lock_holder(files) for _ in range(500))
+
+    threads = [threading.Thread(target=look) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(found) == {None}
