@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,8 @@ from lambdaimg.session import Session
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 POLL_S = 1.0
+# How much older than the newest event one may be that comes after it.
+LATE_MS = 300_000
 
 
 def run(
@@ -93,7 +96,7 @@ class Log:
         self._request: dict[str, Any] = {"logGroupName": self.group, "startTime": start}
         if match:
             self._request["filterPattern"] = match
-        self._shown: set[str] = set()
+        self._shown: dict[str, int] = {}
 
     def events(self) -> list[dict[str, Any]]:
         """The events that were not given yet; none, and `missing`, where there is no log."""
@@ -110,9 +113,24 @@ class Log:
         for event in sorted(found, key=lambda each: each["timestamp"]):
             key = event.get("eventId") or f"{event['timestamp']} {event['message']}"
             if key not in self._shown:
-                self._shown.add(key)
                 new.append({"timestamp": event["timestamp"], "message": event["message"]})
+            self._shown[key] = event["timestamp"]
+        start = next_start(self._request["startTime"], self._shown.values())
+        self._request["startTime"] = start
+        self._shown = {key: at for key, at in self._shown.items() if at >= start}
         return new
+
+
+def next_start(start: int, shown: Iterable[int]) -> int:
+    """From when on the next look has to ask, in milliseconds since the epoch. Pure.
+
+    Asking for everything again would cost the more, the longer a log is followed.
+
+    Args:
+        start: from when on the last look asked.
+        shown: the times of the events that are known.
+    """
+    return max(start, max(shown, default=0) - LATE_MS)
 
 
 def seconds_of(span: str) -> int:
