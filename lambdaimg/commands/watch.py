@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lambdaimg import os_errors
 from lambdaimg.commands import emulation, serve
 from lambdaimg.emulator.filewatch import Files
 from lambdaimg.emulator.protocol import FunctionSpec
@@ -105,9 +106,16 @@ class Watch:
                 try:
                     self._apply(changed)
                 except LambdaimgError as error:
-                    self._session.report.note(f"{error.message} {error.hint}".strip())
+                    self._tell(error)
+                except OSError as error:  # such as a file that was there a moment ago
+                    self._tell(os_errors.translate(error))
         finally:
             shutil.rmtree(self._copies, ignore_errors=True)
+
+    def _tell(self, error: LambdaimgError) -> None:
+        """Say what went wrong; what is held ready may not be whole, and is not taken."""
+        self._standby, self._places = None, {}
+        self._session.report.note(f"{error.message} {error.hint}".strip())
 
     def _relative(self, path: str) -> str:
         return os.path.relpath(path, self._root).replace(os.sep, "/")
@@ -196,7 +204,7 @@ class Watch:
         from lambdaimg.made_of import build_arguments
 
         settings = self._session.settings
-        text = Path(self._root / settings.dockerfile).read_text()
+        text = Path(self._root / settings.dockerfile).read_text("utf-8", "replace")
         image = self._spec.image
         config: dict[str, Any] = emulation.image_config(image) if image else {}
         arguments = build_arguments(self._session.context())

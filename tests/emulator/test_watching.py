@@ -248,6 +248,26 @@ def test_a_build_that_fails_is_told_and_the_old_code_served(watched: Served, sou
     await_words(watched, "mended")
 
 
+def test_a_file_that_cannot_be_laid_over_is_told_and_the_next_one_served(
+    watched: Served, sources: Path
+) -> None:
+    await_words(watched, "first words")
+    # Where the copies are that the containers see.
+    (copies,) = sources.glob(".lambdaimg/watch-*")
+    copies = copies.rename(copies.with_suffix(".away"))
+    stranger = sources / ".lambdaimg" / copies.stem
+    stranger.write_text("")
+    (sources / "words.txt").write_text("second words\n")
+    assert watched.process.stderr is not None
+    while b"watch-" not in (line := watched.process.stderr.readline()):
+        assert line
+    await_words(watched, "first words")
+    stranger.unlink()
+    (sources / "words.txt").write_text("third words\n")
+    await_words(watched, "third words")
+    shutil.rmtree(copies)
+
+
 def test_a_plain_process_is_started_anew(project: Path, lambdaimg: CommandLine) -> None:
     handler = project / "hello_lambda.py"
     handler.write_text("def handler(event, context):\n    return 'one'\n")
