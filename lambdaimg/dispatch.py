@@ -15,6 +15,7 @@ from lambdaimg.cli import WHERE
 from lambdaimg.errors import InterruptedRunError, LambdaimgError
 from lambdaimg.report import silence
 from lambdaimg.session import Session, Takes
+from lambdaimg.settings import Settings
 
 TRUE = ("1", "true", "yes", "on")
 
@@ -74,9 +75,16 @@ def guarded(session: Session, run: Callable[[], Any]) -> None:
         raise SystemExit(1) from None
     except Exception as error:
         from lambdaimg.context import Context
-        from lambdaimg.settings import Settings
 
-        fail(session, Context(Path(), Settings()).translate(error, session.command))
+        fail(session, Context(Path(), settings_of(session)).translate(error, session.command))
+
+
+def settings_of(session: Session) -> Settings:
+    """The settings of the run, where they can be had; they say of which region an error speaks."""
+    try:
+        return session.settings
+    except (LambdaimgError, OSError, KeyError):
+        return Settings()
 
 
 def fail(session: Session, error: LambdaimgError) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambdaimg.aws.errors import is_code
@@ -41,21 +41,28 @@ def describe(ctx: Context) -> dict[str, Any] | None:
     return found
 
 
-def registry_auth(ctx: Context) -> RegistryAuth:
-    """A login for this run alone; it is kept in memory only."""
+def registry_login(ctx: Context) -> Mapping[str, Any]:
+    """ECR's login for its registry, and where that is; asked once, and kept in memory only."""
 
-    def make() -> RegistryAuth:
-        import base64
-
-        from lambdaimg.container.transport import RegistryAuth
-
+    def make() -> Mapping[str, Any]:
         data = ctx.aws("ecr").get_authorization_token()["authorizationData"]
         if not data:
-            raise AwsError("ECR gave no login for the registry.")
-        name, _, password = base64.b64decode(data[0]["authorizationToken"]).decode().partition(":")
-        return RegistryAuth(username=name, password=password)
+            raise AwsError("ECR gave no login for the registry.", "Run the same command again.")
+        found: Mapping[str, Any] = data[0]
+        return found
 
     return ctx.once("registry login", make)
+
+
+def registry_auth(ctx: Context) -> RegistryAuth:
+    """The login as registries take it."""
+    import base64
+
+    from lambdaimg.container.transport import RegistryAuth
+
+    token = base64.b64decode(registry_login(ctx)["authorizationToken"]).decode()
+    name, _, password = token.partition(":")
+    return RegistryAuth(username=name, password=password)
 
 
 def with_registry(ctx: Context, uri: str, work: Callable[[Registry], T]) -> T:

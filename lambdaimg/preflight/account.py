@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import email.utils
 from collections.abc import Iterator
+from typing import Any
 
 from lambdaimg.aws.arns import role_arn
 from lambdaimg.aws.errors import is_code
@@ -19,14 +20,14 @@ CLOCK_OFF_S = 240
 TRUST = "Allow it in the policies of the caller."
 
 
-def caller(ctx: Context) -> str:
-    """The ARN of whoever the credentials are of; asked once."""
-    return ctx.once("caller", lambda: str(ctx.aws("sts").get_caller_identity()["Arn"]))
+def caller(ctx: Context) -> dict[str, Any]:
+    """STS's answer about whoever the credentials are of; asked once."""
+    return ctx.once("caller", lambda: ctx.aws("sts").get_caller_identity())
 
 
 def check_credentials(ctx: Context) -> Iterator[Finding]:
     """The credentials and whose they are, the account, and the clock."""
-    answer = ctx.aws("sts").get_caller_identity()
+    answer = caller(ctx)
     account = str(answer["Account"])
     yield passed("credentials", f"{answer['Arn']}, account {account}")
     wanted = ctx.settings.account
@@ -53,7 +54,8 @@ def check_region(ctx: Context) -> Iterator[Finding]:
 
 def check_permissions(ctx: Context) -> Iterator[Finding]:
     """The IAM actions of each target, and `iam:PassRole` by itself."""
-    simulator = Simulator(ctx.aws("iam"), caller(ctx))
+    who = caller(ctx)
+    simulator = Simulator(ctx.aws("iam"), str(who["Arn"]))
     for target in TABLES[ctx.settings.package].values():
         actions = [action for action in target.permissions if action != PASS_ROLE]
         if not actions:
@@ -66,7 +68,7 @@ def check_permissions(ctx: Context) -> Iterator[Finding]:
         else:
             yield passed(name, f"{len(actions)} actions allowed")
     yield from _teardown(ctx, simulator)
-    role = role_arn(ctx.region, ctx.account(), ctx.settings.role_name)
+    role = role_arn(ctx.region, str(who["Account"]), ctx.settings.role_name)
     context = {"iam:PassedToService": "lambda.amazonaws.com"}
     rights = simulator.rights([PASS_ROLE], role, context)
     if rights.unknown:
@@ -91,19 +93,19 @@ def _teardown(ctx: Context, simulator: Simulator) -> Iterator[Finding]:
 
 def check_registry(ctx: Context) -> Iterator[Finding]:
     """Whether the registry answers with the login that ECR gives."""
+    import http.client
     from urllib.parse import urlsplit
 
     from lambdaimg.container.transport import Transport
-    from lambdaimg.repository import registry_auth
+    from lambdaimg.repository import registry_auth, registry_login
 
-    data = ctx.aws("ecr").get_authorization_token()["authorizationData"]
-    endpoint = ctx.repository_uri(str(data[0]["proxyEndpoint"]))
+    endpoint = ctx.repository_uri(str(registry_login(ctx)["proxyEndpoint"]))
     host = urlsplit(endpoint).netloc
     transport = Transport(host, registry_auth(ctx))
     try:
         status = transport.request("GET", "/v2/", scope="").status
-    except OSError as error:
-        text = f"{host} does not answer: {error}"
+    except (OSError, http.client.HTTPException) as error:
+        text = f"{host} does not answer: {error or type(error).__name__}"
         yield failed("registry", text, "Check the network, proxies and AWS_CA_BUNDLE.")
         return
     finally:

@@ -162,7 +162,11 @@ def test_check_passes_where_all_is_there(deployed: Project) -> None:
                  "iam:PassRole", "function", "policies", "image size", "clock", "state",
                  "permissions of lambda-function"):  # fmt: skip
         assert found[name]["state"] == "pass", found[name]
+    for proxy in deployed.kit.every_proxy:
+        proxy.forget()
     assert deployed.run("check").status == 0
+    made = [call.name for call in deployed.kit.aws_proxy.calls()]
+    assert made.count("sts.GetCallerIdentity") == made.count("ecr.GetAuthorizationToken") == 1
 
 
 def test_check_names_each_missing_permission(deployed: Project) -> None:
@@ -231,6 +235,15 @@ def test_check_refuses_settings_and_the_wrong_package(kit: Kit) -> None:
         Handler="a.b", Code={"ZipFile": b"PK\x05\x06" + bytes(18)},
     )  # fmt: skip
     assert checks(project.run("check", "--json"), status=1)["function"]["state"] == "fail"
+
+
+def test_an_error_speaks_of_the_region_that_was_meant(kit: Kit) -> None:
+    project = kit.project()
+    refused = AwsFailure("OptInRequired", "You are not subscribed", 403)
+    kit.aws_proxy.inject("lambda.Invoke", refused, times=ALWAYS)
+    ended = project.run("invoke", "--region", "ap-southeast-2", "--json-payload", "{}")
+    assert ended.status == 1
+    assert "not enabled for AWS in ap-southeast-2" in ended.err
 
 
 # --- teardown -------------------------------------------------------------------------------------
