@@ -255,7 +255,7 @@ ROWS: tuple[Row, ...] = (
     Row(
         "RequestEntityTooLargeException|RequestTooLargeException",
         SettingsError,
-        "The payload is too large: Lambda takes 6 MB, and 256 KB asynchronously.",
+        "The payload is too large: Lambda takes 6 MB, and 1 MB asynchronously.",
         "Put the data into S3 and send its address.",
     ),
     Row(

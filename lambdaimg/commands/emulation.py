@@ -142,7 +142,10 @@ def credentials(session: Session, environ: Mapping[str, str]) -> dict[str, str]:
     profile = session.settings.profile or None
     found = boto3.Session(profile_name=profile).get_credentials()
     if found is None:
-        raise UsageError("There are no AWS credentials to give to the function.")
+        raise UsageError(
+            "There are no AWS credentials to give to the function.",
+            hint="Run `aws configure` or `aws sso login`, set AWS_PROFILE, or use --local.",
+        )
     frozen = found.get_frozen_credentials()
     values = (frozen.access_key, frozen.secret_key, frozen.token)
     return {name: value for name, value in zip(names, values, strict=True) if value}
@@ -294,7 +297,7 @@ def process_command(session: Session) -> tuple[str, ...]:
     settings = session.settings
     path = session.project / settings.dockerfile
     try:
-        parsed = dockerfile.parse(path.read_text())
+        parsed = dockerfile.parse(path.read_text("utf-8", "replace"))
     except OSError as error:
         raise ProjectError(f"Cannot read {path}: {error.strerror}.") from error
     entrypoint = tuple(settings.entrypoint) or last_words(parsed, "ENTRYPOINT")

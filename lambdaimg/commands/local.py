@@ -91,12 +91,10 @@ def env(session: Session, _port: int | None) -> None:
     """Prints AWS's own variables for it, for `eval` in a shell."""
     import shlex
 
-    session.local = True
-    session.local_aws()
     from lambdaimg.local.server import environment
-    from lambdaimg.local.server import status as look
 
-    found = look()
+    session.local = True
+    found = session.local_aws()
     variables = environment(found) if found else {}
     # What a shell may have set for another account would win over the local one's.
     lines = [f"unset {name}" for name in FOREIGN]

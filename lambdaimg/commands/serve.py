@@ -184,5 +184,7 @@ def feed(session: Session, queue: str, pool: FunctionPool) -> QueueFeeder:
         )
     except Exception as error:
         if is_code(error, "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"):
-            raise AwsError(f"There is no queue {queue}.") from error
+            raise AwsError(
+                f"There is no queue {queue}.", hint="`lambdaimg queue` makes that of the settings."
+            ) from error
         raise

@@ -83,7 +83,7 @@ def resolve(host: str | None, environ: Mapping[str, str], home: Path) -> Endpoin
     """
     config_folder = Path(environ.get("DOCKER_CONFIG") or home / ".docker")
     if host:
-        return _from_url(host, "the docker_host setting", environ, config_folder)
+        return _from_url(host, "the address given", environ, config_folder)
     if environ.get("DOCKER_HOST"):
         return _from_url(environ["DOCKER_HOST"], "DOCKER_HOST", environ, config_folder)
     name = environ.get("DOCKER_CONTEXT") or _current_context(config_folder)
@@ -106,12 +106,27 @@ def _from_url(url: str, source: str, environ: Mapping[str, str], config: Path) -
             f"{source} names a Docker engine of an unknown kind: {url}",
             hint=f"Addresses begin with one of {', '.join(f'{s}://' for s in SCHEMES)}.",
         )
+    if scheme not in ("unix", "npipe") and not _has_port(url):
+        raise NoEngineError(
+            f"{source} names no address of a Docker engine: {url}",
+            hint="A port is a number up to 65535, and an IPv6 address stands in brackets.",
+        )
     verify = bool(environ.get("DOCKER_TLS_VERIFY"))
     cert_path = environ.get("DOCKER_CERT_PATH")
     tls = None
     if scheme in ("tcp", "https") and (verify or cert_path):
         tls = _tls_files(Path(cert_path) if cert_path else config, verify)
     return Endpoint(url.rstrip("/") if scheme != "unix" else url, tls, source)
+
+
+def _has_port(url: str) -> bool:
+    """Whether what a URL has for a port, if anything, is one."""
+    from urllib.parse import urlsplit
+
+    try:
+        return urlsplit(url).port != 0
+    except ValueError:
+        return False
 
 
 def _tls_files(folder: Path, verify: bool) -> Tls:

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ class FileHashes:
                 json.dump({"schema": SCHEMA, "files": self._used}, file, ensure_ascii=False)
             temporary.replace(self._cache)
         except OSError:
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink()
 
 
 def _load(cache: Path) -> dict[str, Any]:

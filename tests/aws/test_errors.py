@@ -20,6 +20,7 @@ from lambdaimg import os_errors
 from lambdaimg.aws.client_errors import CLIENT_ROWS, NO_ANSWER
 from lambdaimg.aws.error_table import ROWS, Row
 from lambdaimg.aws.errors import find_row, is_lost, is_throttled, translate
+from lambdaimg.commands.invoke import MAX_ASYNC_BYTES, MAX_SYNC_BYTES
 from lambdaimg.errors import AwsError, LambdaimgError, MachineError, ResourceGoneError
 from lambdaimg.targets import TABLE
 
@@ -75,6 +76,14 @@ def test_rows_of_what_is_gone_name_a_target() -> None:
     named = {row.gone for row in ROWS if row.gone}
     assert named <= set(TABLE)
     assert all(row.gone for row in ROWS if issubclass(row.kind, ResourceGoneError))
+
+
+def test_the_limits_of_a_payload_are_those_that_invoke_keeps() -> None:
+    row = find_row("RequestTooLargeException", "")
+    assert row is not None
+    assert (
+        f"{MAX_SYNC_BYTES >> 20} MB, and {MAX_ASYNC_BYTES >> 20} MB asynchronously" in row.message
+    )
 
 
 def test_an_unknown_answer_keeps_its_code_message_and_request_id() -> None:

@@ -104,10 +104,18 @@ def test_a_unix_socket_has_no_tls(tmp_path: Path) -> None:
     assert (found.tls, found.socket_path, found.address) == (None, "/run/x.sock", None)
 
 
-@pytest.mark.parametrize("text", ["garbage", "ftp://h", "a b:1"])
+@pytest.mark.parametrize("text", ["garbage", "ftp://h", "a b:1", "tcp://h:99999", "h:0"])
 def test_what_is_no_address_is_shown_as_it_is_written(tmp_path: Path, text: str) -> None:
-    with pytest.raises(NoEngineError, match=f"^DOCKER_HOST names .*: {text}$"):
+    with pytest.raises(NoEngineError, match=f"^DOCKER_HOST names .*: .*{text}$"):
         resolve(None, {"DOCKER_HOST": text}, tmp_path)
+
+
+@pytest.mark.parametrize("url", ["tcp://[::1", "tcp://h:x", "ssh://me@h:99999"])
+def test_an_address_that_is_no_url_is_told(tmp_path: Path, url: str) -> None:
+    with pytest.raises(NoEngineError) as caught:
+        resolve(None, {"DOCKER_HOST": url}, tmp_path)
+    assert url in caught.value.message
+    assert "port" in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,8 @@ def test_files_that_are_gone_are_forgotten(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(file: Path, tmp_path: Path) -> None:
-    cache = tmp_path / "no" / "such" / "folder"
-    assert of(file, cache, later(file)) == of(file, None, later(file))
+    for cache in (tmp_path / "no" / "such" / "folder", file / "below a file"):
+        assert of(file, cache, later(file)) == of(file, None, later(file))
 
 
 @settings(max_examples=60, deadline=None)
