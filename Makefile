@@ -44,8 +44,9 @@ format: $(STAMP) ## Put the code into the project's layout
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-docs: $(STAMP) ## Write the parts of the README that are made from the code
+docs: $(STAMP) ## Write what is made from the code: tables of the README, the page of errors
 	@$(BIN)/python scripts/docs.py
+	@$(BIN)/python scripts/errors_page.py
 
 bench: $(STAMP) ## Measure, and join the figures into bench/RESULTS.md
 	@scripts/engine run -- $(BIN)/python -m bench

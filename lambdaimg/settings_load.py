@@ -8,7 +8,6 @@ functions of a project that has several.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -59,32 +58,6 @@ def _has_table(path: Path) -> bool:
         return False
 
 
-def load(
-    project: Path,
-    flags: Mapping[str, Any],
-    environ: Mapping[str, str] | None = None,
-    env_name: str = "",
-    file: Path | None = None,
-) -> Settings:
-    """Resolves every setting.
-
-    Args:
-        project: the project's folder.
-        flags: values given on the command line, by setting; None is 'not given'.
-        environ: the environment, by default the process's.
-        env_name: the `[env.NAME]` table to lay over the file.
-        file: a settings file to use instead of the project's.
-
-    Raises:
-        SettingsError: a value is malformed or out of range, or a name is unknown; says where
-            the value came from.
-    """
-    environ = os.environ if environ is None else environ
-    settings = resolve(read_file(project, env_name, file), flags, environ)
-    check_together(settings)
-    return settings
-
-
 def resolve(table: Table, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     """The settings that flags, the environment and the file give, each by itself checked.
 
@@ -120,14 +93,14 @@ def _first_set(environ: Mapping[str, str], name: str) -> str | None:
     return next((v for v in variables_of(name) if environ.get(v)), None)
 
 
-def read_file(project: Path, env_name: str = "", file: Path | None = None) -> Table:
+def read_file(project: Path, env_name: str = "") -> Table:
     """The file's settings, with the environment's laid over them.
 
     Raises:
         SettingsError: the file cannot be read or parsed, has an unknown name, or lacks the
             environment asked for.
     """
-    path, table = _load_table(project, file)
+    path, table = _load_table(project)
     environments = table.pop("env", {})
     if not isinstance(environments, dict):
         raise SettingsError(f"{path.name}: env must be a table of tables, as in [env.prod].")
@@ -203,9 +176,7 @@ def over(below: Any, value: Any) -> Any:
     return value
 
 
-def _load_table(project: Path, file: Path | None) -> tuple[Path, dict[str, Any]]:
-    if file is not None:
-        return file, _toml(file, required=True)
+def _load_table(project: Path) -> tuple[Path, dict[str, Any]]:
     own = project / FILE_NAME
     if own.is_file():
         return own, _toml(own)
@@ -218,16 +189,16 @@ def _load_table(project: Path, file: Path | None) -> tuple[Path, dict[str, Any]]
     return own, {}
 
 
-def _toml(path: Path, required: bool = False) -> dict[str, Any]:
+def _toml(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
         return tomllib.loads(path.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path.name} is not valid TOML: {error}.") from error
+    except FileNotFoundError:
+        return {}  # somebody took it away a moment ago
     except OSError as error:
-        if not required and isinstance(error, FileNotFoundError):
-            return {}
         raise SettingsError(f"Cannot read {path}: {error.strerror}.") from error
 
 

@@ -208,14 +208,15 @@ def each_by_itself(
         def work() -> None:
             try:
                 run(one)
-            except SystemExit as ended:
-                part.status, part.over = int(ended.code or 0), True
+            except SystemExit as end:
+                part.status = int(end.code or 0)
             except BaseException as error:
                 part.failed(told(error, Context(one.project, one.settings), session.command))
-            part.over = True
             part.text = report.text
             if part.error is None:
                 part.result = report.kept
+            # Last: the other thread, which may not wait longer, shows what is over.
+            part.over = True
 
         return work
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import lambdaimg
+from lambdaimg.emulator import IMAGE_FILES
 from lambdaimg.errors import ProjectError
 
 KIT_FOLDER = ".lambdaimg"
@@ -36,9 +36,8 @@ def virtual_files(ca_bundle: Path | None, build: bool) -> dict[str, tuple[int, b
     for name in sorted(_package_files(package)):
         path = f"{IMAGE_TREE}/{PACKAGE_IN_IMAGE}/{name}"
         files[path] = (0o644, (package / name).read_bytes())
-    bootstrap = package / _BOOTSTRAP
-    if bootstrap.is_file():
-        files[f"{IMAGE_TREE}/{BOOTSTRAP_IN_IMAGE}"] = (0o755, bootstrap.read_bytes())
+    bootstrap = (package / _BOOTSTRAP).read_bytes()
+    files[f"{IMAGE_TREE}/{BOOTSTRAP_IN_IMAGE}"] = (0o755, bootstrap)
     return files
 
 
@@ -49,12 +48,7 @@ def _package_files(package: Path) -> Iterable[str]:
         name = path.relative_to(package).as_posix()
         if path.is_file() and "__pycache__" not in path.parts and name != _BOOTSTRAP:
             yield name
-    if (package / "emulator" / "__init__.py").is_file():
-        emulator = importlib.import_module("lambdaimg.emulator")
-        names: Iterable[str] | None = getattr(emulator, "IMAGE_FILES", None)
-        if names is None:
-            names = (p.name for p in (package / "emulator").glob("*.py"))
-        yield from (f"emulator/{name}" for name in names)
+    yield from (f"emulator/{name}" for name in IMAGE_FILES)
 
 
 def _read_ca_bundle(path: Path | None) -> bytes:

@@ -34,6 +34,9 @@ TEXT_TYPES = frozenset(
 """Content types, besides text/*, +json and +xml, whose bodies go into the event as text."""
 
 
+OF_HTTP = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+
+
 class HttpResponse:
     """A response to the caller of a function URL. Header names are as the function gave them."""
 
@@ -56,10 +59,9 @@ class HttpResponse:
         """Whether HTTP allows it no body: what came behind its head would be the next answer's."""
         return self.status < 200 or self.status in (204, 304)
 
-    def head(self, without: frozenset[str] = frozenset({"content-length"})) -> str:
+    def head(self) -> str:
         """The header lines, each ending in CRLF; those that HTTP itself governs left out."""
-        skipped = without | {"connection", "transfer-encoding", "keep-alive"}
-        lines = [f"{n}: {v}" for n, v in self.headers.items() if n.lower() not in skipped]
+        lines = [f"{n}: {v}" for n, v in self.headers.items() if n.lower() not in OF_HTTP]
         lines += [f"Set-Cookie: {cookie}" for cookie in self.cookies]
         clean = (line.replace("\r", " ").replace("\n", " ") for line in lines)
         return "".join(f"{line}\r\n" for line in clean)

@@ -118,10 +118,11 @@ def find_mapping(ctx: Context) -> Observed | None:
         .get_paginator("list_event_source_mappings")
         .paginate(FunctionName=ctx.settings.function_name)
     )
+    queue = of_queue(ctx)
     every = [m for page in pages for m in page["EventSourceMappings"]]
     every = [m for m in every if m.get("State") != "Deleting"]
-    mappings = [m for m in every if m.get("EventSourceArn") == of_queue(ctx)]
-    others = sorted({str(m.get("EventSourceArn", "")) for m in every} - {of_queue(ctx)})
+    mappings = [m for m in every if m.get("EventSourceArn") == queue]
+    others = sorted({str(m.get("EventSourceArn", "")) for m in every} - {queue})
     queues = [arn.rpartition(":")[2] for arn in others if ":sqs:" in arn]
     detail = f"also fed by {', '.join(queues)}" if queues else ""
     if not mappings:

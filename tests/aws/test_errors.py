@@ -190,7 +190,7 @@ def script() -> ModuleType:
 
 def test_the_page_of_errors_is_fresh_and_long_enough() -> None:
     module = script()
-    assert module.PAGE.read_text() == module.page(), "run: python scripts/errors_page.py"
+    assert module.PAGE.read_text() == module.page(), "run: make docs"
     rows = [line for line in module.page().splitlines() if line.startswith("| ")]
     assert len(rows) - 2 * 5 >= 40
     assert module.main(["--check"]) == 0

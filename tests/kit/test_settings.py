@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from lambdaimg.errors import LambdaimgError, SettingsError, UsageError
 from lambdaimg.settings import FIELDS, Settings
-from lambdaimg.settings_load import find_project, load
+from lambdaimg.settings_functions import load_all
+from lambdaimg.settings_load import find_project
+
+
+def load(
+    project: Path, flags: dict[str, Any], environ: dict[str, str], env_name: str = ""
+) -> Settings:
+    """The settings of a project that has one function."""
+    settings, functions = load_all(project, flags, environ, env_name)
+    assert not functions
+    return settings
 
 
 def write(folder: Path, text: str) -> Path:
