@@ -106,7 +106,9 @@ def docker_executor(session: Session, wishes: Wishes) -> DockerExecutor:
     except EngineError as error:
         ping(where)
         if error.status == 404:
-            raise UsageError(f"There is no Docker network {wishes.network}.") from error
+            raise UsageError(
+                f"There is no Docker network {wishes.network}.", hint="See `docker network ls`."
+            ) from error
         raise NoEngineError(f"The Docker engine failed: {error.message}") from error
     return executor
 
@@ -305,7 +307,10 @@ def process_command(session: Session) -> tuple[str, ...]:
     if entrypoint == ("/usr/local/bin/bootstrap",):
         entrypoint = (sys.executable, "-m", "lambdaimg.runtime")
     if not entrypoint + command:
-        raise ProjectError(f"{settings.dockerfile} has neither ENTRYPOINT nor CMD.")
+        raise ProjectError(
+            f"{settings.dockerfile} has neither ENTRYPOINT nor CMD.",
+            hint="Write one of them, or name a command with the setting command.",
+        )
     return entrypoint + command
 
 

@@ -161,7 +161,7 @@ def _read_text(path: Path, name: str) -> str:
     except OSError as exc:
         raise unreadable(name, exc) from exc
     except UnicodeDecodeError:
-        raise ProjectError(f"{name} is not UTF-8 text.", file=name) from None
+        raise ProjectError(f"{name} is not UTF-8 text.", "Save it as UTF-8.", file=name) from None
 
 
 def names_build_folder(dockerfile: Dockerfile) -> bool:

@@ -34,6 +34,7 @@ def entries(ctx: Context, language: str) -> Iterator[Entry]:
     The build arguments of the settings hold: PACKAGES for further Debian packages, BASE_IMAGE.
 
     Raises:
+        InterruptedRunError: the user interrupted, which ends the build.
         NoEngineError: there is no Docker engine.
         BuildError, DockerError: the build failed, or the engine did.
     """
@@ -45,7 +46,7 @@ def entries(ctx: Context, language: str) -> Iterator[Entry]:
         spec = BuildSpec(
             folder, tag, build_args=ctx.settings.build_args, platform=ctx.settings.platform
         )
-        build(ctx.engine(), spec, lambda event: _show(ctx, event))
+        build(ctx.engine(), spec, lambda event: _show(ctx, event), cancel=ctx.stopping)
     yield from _files(ctx.engine(), tag)
 
 

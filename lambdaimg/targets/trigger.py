@@ -261,7 +261,9 @@ def await_mapping(ctx: Context, uuid: str) -> None:
         except Exception as error:
             if is_code(error, "ResourceNotFoundException"):
                 raise ResourceGoneError(
-                    "The trigger was deleted meanwhile.", target="lambda-sqs-trigger"
+                    "The trigger was deleted meanwhile.",
+                    hint="Run the same command again.",
+                    target="lambda-sqs-trigger",
                 ) from error
             raise
         if now.get("State") == "Disabled" and ctx.waiter.now() - began > STALE_STATE_S:

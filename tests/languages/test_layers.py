@@ -13,11 +13,13 @@ import pytest
 
 from lambdaimg.container.dial import dialer
 from lambdaimg.container.engine import endpoint
+from lambdaimg.context import Context
 from lambdaimg.emulator.containers import DockerExecutor
 from lambdaimg.emulator.protocol import FunctionSpec
-from lambdaimg.errors import ProjectError
-from lambdaimg.layers import archive
+from lambdaimg.errors import InterruptedRunError, ProjectError
+from lambdaimg.layers import archive, interpreter
 from lambdaimg.layers.archive import Entry
+from lambdaimg.settings import Settings
 from tests.languages.language import HERE, Served
 from tests.support.commandline import CommandLine
 from tests.support.endpoint import AwsEndpoint
@@ -38,6 +40,14 @@ MAPPED = {
         "return ['mapped' => $found[1], 'event' => $event]; }",
     ),
 }
+
+
+def test_an_interrupted_run_builds_no_interpreter(engine: Any, tmp_path: Path) -> None:
+    """Before its first step has anything to show, too."""
+    context = Context(tmp_path, Settings())
+    context.stopping.now()
+    with pytest.raises(InterruptedRunError):
+        list(interpreter.entries(context.for_target("layers"), "perl"))
 
 
 # --- the archive --------------------------------------------------------------------------------
