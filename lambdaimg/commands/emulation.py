@@ -26,6 +26,7 @@ from lambdaimg.report import clean, is_terminal
 from lambdaimg.session import Session
 
 if TYPE_CHECKING:
+    from lambdaimg.context import Context
     from lambdaimg.emulator.containers import DockerExecutor
     from lambdaimg.emulator.engine import Engine
     from lambdaimg.emulator.sandbox import Executor
@@ -266,15 +267,19 @@ def ensure_image(session: Session, engine: Engine) -> str:
     labels = (found.get("Config") or {}).get("Labels") or {}
     if found and labels.get(made_of.SOURCE_LABEL) == made_of.source(context):
         return str(found["Id"])
-    return build_image(session)
+    return build_image(session, context)
 
 
-def build_image(session: Session) -> str:
-    """Build the project's image, and report it. Raises: BuildError and others of a build."""
+def build_image(session: Session, context: Context | None = None) -> str:
+    """Build the project's image, and report it. Raises: BuildError and others of a build.
+
+    Args:
+        context: what is known of the project's files already; they may not have changed since.
+    """
     from lambdaimg.make.target import Outcome
     from lambdaimg.targets import image as target
 
-    context = session.context().for_target("image")
+    context = context or session.context().for_target("image")
     begun = time.monotonic()
     session.report.started("image", "")
     try:
