@@ -40,6 +40,9 @@ class TestCpp(WireContract, StreamingContract):
         told = error_of(pool.invoke(do("returned")))
         assert (told["errorType"], told["errorMessage"]) == ("Returned", "not thrown")
 
+    def test_a_message_that_is_no_utf8_is_told_as_json(self, pool: Served) -> None:
+        assert error_of(pool.invoke(do("latin")))["errorMessage"] == "a\ufffdb \ufffd 😀"
+
     def test_whatever_is_thrown_is_told(self, pool: Served) -> None:
         assert error_of(pool.invoke(do("odd")))["errorType"] == "UnknownException"
 

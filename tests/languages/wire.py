@@ -64,6 +64,14 @@ class WireContract:
         assert (exception["type"], exception["message"]) == ("OrderNotFound", 'no order "17" ü')
         assert json.loads(posted.body)["requestId"] == "request-1"
 
+    def test_a_header_holds_no_letter_that_none_may_hold(self, play: Play) -> None:
+        """Lambda refuses the whole error where it does, and hands the event out again."""
+        (posted,) = play(Event(do("garbled")))
+        assert json.loads(posted.body)["errorMessage"] == "a\x7fb"
+        cause = posted.headers["lambda-runtime-function-xray-error-cause"]
+        assert all(" " <= letter <= "~" for letter in cause)
+        assert json.loads(cause)["exceptions"][0]["message"] == "a\x7fb"
+
     def test_the_trace_id_goes_with_its_event(self, play: Play) -> None:
         posted = play(Event(do("context"), TRACE), Event(do("context")))
         told = [json.loads(each.body)["trace"] for each in posted]

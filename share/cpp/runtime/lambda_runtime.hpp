@@ -348,24 +348,18 @@ private:
     int socket_ = -1;
 };
 
-inline std::string error_body(const std::string& type, const std::string& message,
-                              const std::string& request_id) {
-    return "{\"errorType\":" + json_string(type) + ",\"errorMessage\":" + json_string(message) +
-           ",\"stackTrace\":[]" +
-           (request_id.empty() ? "" : ",\"requestId\":" + json_string(request_id)) + "}";
-}
-
-// JSON text in ASCII, as a header takes it: what is beyond becomes \u escapes.
+// JSON text in printable ASCII, as a header takes it: what is beyond becomes \u escapes, and what is
+// no UTF-8 a replacement letter.
 inline std::string ascii(std::string_view json) {
     std::string out;
     for (std::size_t i = 0; i < json.size();) {
         unsigned char first = static_cast<unsigned char>(json[i++]);
-        if (first < 0x80) {
+        if (first < 0x7f) {
             out += static_cast<char>(first);
             continue;
         }
-        int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-        unsigned long code = first & (0x3f >> more);
+        int more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+        unsigned long code = more ? first & (0x3f >> more) : first == 0x7f ? first : 0xfffd;
         for (; more > 0 && i < json.size() && (json[i] & 0xc0) == 0x80; more--)
             code = code << 6 | (static_cast<unsigned char>(json[i++]) & 0x3f);
         char text[13];
@@ -379,6 +373,13 @@ inline std::string ascii(std::string_view json) {
         out += text;
     }
     return out;
+}
+
+inline std::string error_body(const std::string& type, const std::string& message,
+                              const std::string& request_id) {
+    return ascii("{\"errorType\":" + json_string(type) + ",\"errorMessage\":" + json_string(message) +
+                 ",\"stackTrace\":[]" +
+                 (request_id.empty() ? "" : ",\"requestId\":" + json_string(request_id)) + "}");
 }
 
 // The error as AWS X-Ray takes it.

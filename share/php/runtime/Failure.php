@@ -58,15 +58,16 @@ final class Failure
         return self::json($requestId === null ? $told : $told + ['requestId' => $requestId]);
     }
 
-    /** The error as AWS X-Ray takes it: JSON on one line, in ASCII. */
+    /** The error as AWS X-Ray takes it: JSON on one line, in the letters that a header may hold. */
     public function xrayCause(): string
     {
         $exception = ['type' => $this->type, 'message' => $this->message, 'stack' => $this->frames];
-        return self::json([
+        $cause = self::json([
             'working_directory' => (string) getcwd(),
             'exceptions' => [$exception],
             'paths' => array_values(array_unique(array_column($this->frames, 'path'))),
         ], 0);
+        return str_replace("\x7f", '\u007f', $cause);
     }
 
     public function log(): void

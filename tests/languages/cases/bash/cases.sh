@@ -11,6 +11,7 @@ handler() {
 }
 
 do_raise() { lambda_fail OrderNotFound 'no order "17" ü'; }
+do_garbled() { lambda_fail Garbled $'a\x7fb'; }
 do_fail() { deeper; }
 deeper() { ls /nonexistent; }
 do_exit() { exit 3; }

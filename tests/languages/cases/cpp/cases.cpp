@@ -43,6 +43,8 @@ result context(const invocation& event) {
 
 const lambda::handlers actions = {
     {"raise", [](const invocation&) -> result { throw lambda::error("OrderNotFound", "no order \"17\" ü"); }},
+    {"garbled", [](const invocation&) -> result { throw lambda::error("Garbled", "a\x7f" "b"); }},
+    {"latin", [](const invocation&) -> result { throw lambda::error("Garbled", "a\xe9" "b \xbf \xf0\x9f\x98\x80"); }},
     {"fail", [](const invocation&) -> result { throw std::runtime_error("plain failure"); }},
     {"returned", [](const invocation&) { return lambda::failure("Returned", "not thrown"); }},
     {"odd", [](const invocation&) -> result { throw 17; }},

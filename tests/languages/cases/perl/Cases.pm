@@ -25,6 +25,7 @@ my %TOLD = (
 
 my %DO = (
     raise   => sub { LambdaRuntime::Error->throw( 'OrderNotFound', 'no order "17" ü' ) },
+    garbled => sub { LambdaRuntime::Error->throw( 'Garbled', "a\x7fb" ) },
     fail    => sub { deeper() },
     sent    => sub ( $self, @ ) { $self->send_invocation_error( 'sent', 'Sent' ) },
     answer  => sub ( $self, @ ) { $self->send_invocation_response('"sent"'); return 'ignored' },

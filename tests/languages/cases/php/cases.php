@@ -13,6 +13,7 @@ function handler(mixed $event, Context $context): mixed
     static $count = 0;
     return match (is_array($event) ? $event['do'] ?? null : null) {
         'raise' => throw new LambdaError('OrderNotFound', 'no order "17" ü'),
+        'garbled' => throw new LambdaError('Garbled', "a\x7fb"),
         'fail' => deeper(),
         'fatal' => exhaust(),
         'exit' => exit(3),
