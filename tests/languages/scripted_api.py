@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ class Event:
         chunked: whether it is sent in chunks.
         status: what the answer or error posted for it is answered.
         before: how often the connection is closed without an answer to `next` first.
-        hang_up: whether the connection is closed after the answer to `next`, unannounced.
+        cut: how often the answer to `next` breaks off within its head first.
+        hang_up: whether the connection is closed with the answer to `next`, unannounced.
         close: whether every answer announces that the connection is closed.
     """
 
@@ -30,6 +32,7 @@ class Event:
     chunked: bool = False
     status: int = 202
     before: int = 0
+    cut: int = 0
     hang_up: bool = False
     close: bool = False
 
@@ -50,6 +53,7 @@ class ScriptedApi:
         self.events = list(events)
         self.posted: list[Posted] = []
         self.refused = [event.before for event in events]
+        self.cut = [event.cut for event in events]
         self.served = 0
         self.done = threading.Event()
         self.ended = threading.Event()
@@ -89,9 +93,17 @@ class ScriptedApi:
             self.refused[self.served] -= 1
             http.close_connection = True
             return
-        self.served += 1
+        if event.hang_up:
+            # What is sent is held back until the end of the connection goes with it.
+            http.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
         http.send_response(200)
-        http.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{self.served}")
+        http.send_header("Lambda-Runtime-Aws-Request-Id", f"request-{self.served + 1}")
+        if self.cut[self.served]:
+            self.cut[self.served] -= 1
+            http.flush_headers()
+            http.close_connection = True
+            return
+        self.served += 1
         for name, value in event.headers.items():
             http.send_header(name, value)
         self.send_body(http, event.body, event.chunked, event.close)
@@ -100,12 +112,25 @@ class ScriptedApi:
 
     def take_post(self, http: BaseHTTPRequestHandler) -> None:
         """Write a POST down and answer it as the event says."""
-        body = http.rfile.read(int(http.headers["Content-Length"]))
+        body = self.received(http)
         headers = {name.lower(): value for name, value in http.headers.items()}
         self.posted.append(Posted(http.path.removeprefix(BASE), headers, body))
         event = self.events[self.served - 1] if self.served else Event()
         http.send_response(event.status)
         self.send_body(http, b'{"status": "as told"}\n', event.chunked, event.close)
+
+    @staticmethod
+    def received(http: BaseHTTPRequestHandler) -> bytes:
+        """The body of a POST; its trailers are passed over."""
+        if "Content-Length" in http.headers:
+            return http.rfile.read(int(http.headers["Content-Length"]))
+        body = b""
+        while size := int(http.rfile.readline(), 16):
+            body += http.rfile.read(size)
+            http.rfile.readline()
+        while http.rfile.readline().strip():
+            pass
+        return body
 
     @staticmethod
     def send_body(http: BaseHTTPRequestHandler, body: bytes, chunked: bool, close: bool) -> None:

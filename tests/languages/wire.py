@@ -101,6 +101,10 @@ class WireContract:
         )
         assert [each.body for each in posted][:3] == [b"[1]", b"[2]", b"[3]"]
 
+    def test_an_answer_that_breaks_off_is_no_event(self, play: Play) -> None:
+        (posted,) = play(Event(b"[7]", cut=2))
+        assert (posted.path, posted.body) == ("/invocation/request-1/response", b"[7]")
+
     def test_an_init_error_ends_the_process(self, play: Play) -> None:
         (posted,) = play(handler=self.language.handler("cases", "nowhere"))
         assert posted.path == "/init/error"

@@ -187,19 +187,24 @@ final class Client
     }
 
     /** @return array{int, array<string, string>, string} */
-    private function receive(string|false|null $line = null): array
+    private function receive(?string $line = null): array
     {
         do {
-            $line ??= fgets($this->socket);
-            if (!preg_match('~^HTTP/1\.[01] (\d{3})~', (string) $line, $match)) {
-                throw new ApiException('the Runtime API broke off its answer');
+            $line ??= $this->line();
+            if (!preg_match('~^HTTP/1\.[01] (\d{3})~', $line, $match)) {
+                throw new ApiException('the answer is no HTTP');
             }
             $fields = $this->fields();
             $line = null;
         } while ($match[1] < 200);
-        $body = strtolower($fields['transfer-encoding'] ?? '') === 'chunked'
-            ? $this->chunked()
-            : $this->exactly((int) ($fields['content-length'] ?? 0));
+        $length = $fields['content-length'] ?? '';
+        if (strtolower($fields['transfer-encoding'] ?? '') === 'chunked') {
+            $body = $this->chunked();
+        } elseif (ctype_digit($length)) {
+            $body = $this->exactly((int) $length);
+        } else {
+            throw new ApiException('an answer without a length');
+        }
         if (strtolower($fields['connection'] ?? '') === 'close') {
             $this->close();
         }
@@ -210,11 +215,20 @@ final class Client
     private function fields(): array
     {
         $fields = [];
-        while (($line = rtrim((string) fgets($this->socket), "\r\n")) !== '') {
+        while (($line = rtrim($this->line(), "\r\n")) !== '') {
             [$name, $value] = explode(':', $line, 2) + [1 => ''];
             $fields[strtolower($name)] = trim($value);
         }
         return $fields;
+    }
+
+    private function line(): string
+    {
+        $line = fgets($this->socket);
+        if ($line === false || !str_ends_with($line, "\n")) {
+            throw new ApiException('the Runtime API broke off its answer');
+        }
+        return $line;
     }
 
     private function exactly(int $size): string
@@ -234,7 +248,7 @@ final class Client
     {
         $data = '';
         do {
-            if (!preg_match('/^([0-9a-f]{1,8})\s*(;|$)/i', (string) fgets($this->socket), $match)) {
+            if (!preg_match('/^([0-9a-f]{1,8})\s*(;|$)/i', $this->line(), $match)) {
                 throw new ApiException('the Runtime API broke off its answer');
             }
             $size = (int) hexdec($match[1]);
