@@ -234,14 +234,11 @@ class StreamedResponse:
         self._invocation.answered = True
         deadline = self._invocation.deadline_ms / 1000
         try:
-            try:
-                self._connection.send(data, until=deadline)
-            except (BrokenPipeError, ConnectionResetError):
-                if self._began:
-                    raise
-                # Nothing of this response has been sent before: the old connection was gone.
-                self._connection.close()
-                self._connection.send(data, until=deadline)
+            if not self._began:
+                # The handler may have taken long, and what is sent into a connection that was
+                # closed meanwhile is lost, which shows only when more is sent.
+                self._connection.drop_if_gone()
+            self._connection.send(data, until=deadline)
         except OSError as error:
             self.ended = True
             self._connection.close()

@@ -74,6 +74,21 @@ class Connection:
         if sock is not None:
             sock.close()
 
+    def drop_if_gone(self) -> None:
+        """Close a connection that the peer has closed, or on which it says what nobody asked for.
+
+        For a request that cannot be sent again where the loss shows only later.
+        """
+        if self._sock is None:
+            return
+        try:
+            self._sock.recv(1, _socket.MSG_PEEK | _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.close()
+
     def exchange(
         self, head: bytes, body: bytes | bytearray = b"", patient: bool = False
     ) -> Response:

@@ -6,6 +6,8 @@ import json
 
 from tests.languages.contract import Contract, do, error_of
 from tests.languages.language import Served
+from tests.languages.scripted_api import Event
+from tests.languages.wire import Play
 
 HTTP = "application/vnd.awslambda.http-integration-response"
 
@@ -63,3 +65,11 @@ class StreamingContract(Contract):
     def test_a_stream_of_nothing(self, pool: Served) -> None:
         outcome = pool.invoke(do("stream_nothing"))
         assert (outcome.payload, outcome.function_error) == (b"", "")
+
+    def test_a_stream_after_a_connection_that_closed(self, play: Play) -> None:
+        posted = play(Event(do("stream"), hang_up=True), Event(b"[7]"))
+        assert [each.path for each in posted] == [
+            "/invocation/request-1/response",
+            "/invocation/request-2/response",
+        ]
+        assert posted[0].body.decode().endswith("piece 3 ü\n")

@@ -230,6 +230,14 @@ public:
                                      std::strerror(reason));
     }
 
+    // Closes a connection that the API has closed while the handler ran. What a stream sends into it
+    // would be lost, and only the next send would tell.
+    void drop_if_gone() {
+        char byte;
+        if (socket_ >= 0 && (recv(socket_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 || errno != EAGAIN))
+            close();
+    }
+
     void close() {
         if (socket_ >= 0) ::close(socket_);
         socket_ = -1;
@@ -430,6 +438,7 @@ inline void log(const std::string& text) { std::fprintf(stderr, "[ERROR] %s\n", 
 inline void writer::begin() {
     if (std::exchange(begun_, true)) return;
     std::erase_if(type_, [](unsigned char c) { return c < 0x20 || c > 0x7e; });
+    api_.drop_if_gone();
     api_.open();
     api_.send(api_.head("POST", path_) +
               "Lambda-Runtime-Function-Response-Mode: streaming\r\n"

@@ -62,6 +62,7 @@ final class Client
     /** Begins a streamed response; pieces and the end follow. */
     public function streamBegin(string $id, string $contentType): void
     {
+        $this->dropIfGone();
         $this->open();
         $this->send(
             $this->head('POST', "/invocation/$id/response")
@@ -173,6 +174,19 @@ final class Client
         // PHP's streams have a time limit of their own; a negative one is none.
         stream_set_timeout($socket, -1);
         $this->socket = $socket;
+    }
+
+    /**
+     * Closes a connection that the API has closed while the handler ran. What a stream sends into
+     * it would be lost, and only the next piece would tell.
+     */
+    private function dropIfGone(): void
+    {
+        $read = [$this->socket];
+        $none = null;
+        if ($this->socket !== null && stream_select($read, $none, $none, 0) > 0) {
+            $this->close();
+        }
     }
 
     private function send(string $data): void

@@ -7,8 +7,8 @@ package LambdaRuntime::Client;
 # between events the whole machine may be frozen for hours.
 
 use v5.36;
-use Socket qw(getaddrinfo IPPROTO_TCP MSG_NOSIGNAL SOCK_STREAM TCP_NODELAY);
-use Errno  qw(ECONNRESET EINTR EPIPE);
+use Socket qw(getaddrinfo IPPROTO_TCP MSG_DONTWAIT MSG_NOSIGNAL MSG_PEEK SOCK_STREAM TCP_NODELAY);
+use Errno  qw(EAGAIN ECONNRESET EINTR EPIPE);
 
 use constant {
     BASE          => '/2018-06-01/runtime',
@@ -65,6 +65,7 @@ sub post_init_error ( $self, $body, $type ) {
 # A streamed response: begin, any number of chunks, end; the type and body of an error that
 # came after the first byte go into the trailers.
 sub stream_begin ( $self, $id, $content_type ) {
+    $self->_drop_if_gone;
     $self->_open;
     $self->_send( $self->_head( 'POST', "/invocation/$id/response" )
             . STREAM_HEADER
@@ -156,6 +157,15 @@ sub _open ($self) {
         return;
     }
     die "cannot reach the Runtime API at $self->{address}: $!\n";
+}
+
+# Closes a connection that the API has closed while the handler ran. What a stream sends into it would
+# be lost, and only the next send would tell.
+sub _drop_if_gone ($self) {
+    return if !$self->{socket};
+    my $got = recv $self->{socket}, my $byte, 1, MSG_PEEK | MSG_DONTWAIT;
+    $self->close_connection if defined $got || $! != EAGAIN;
+    return;
 }
 
 sub _send ( $self, $data ) {
