@@ -39,6 +39,15 @@ class TestPhp(WireContract, ForeignContract, StreamingContract):
     def test_an_event_of_another_type_comes_as_bytes(self, pool: Served) -> None:
         assert json.loads(pool.invoke(b"<xml/>", content_type="text/xml").payload) == "<xml/>"
 
+    def test_variables_of_the_file_are_global(self, pool: Served) -> None:
+        (first, others), (second, _) = (
+            json.loads(pool.invoke(do("global")).payload) for _ in range(2)
+        )
+        assert first.startswith("orders!")
+        assert second == first + "!"
+        # Nothing of the runtime's own is in a function's way.
+        assert {"name", "value", "file", "address"}.isdisjoint(others)
+
     def test_a_static_method_will_do(self, serve: Serve) -> None:
         assert json.loads(serve("cases.Shop::order").invoke(b"[1]").payload) == {"static": [1]}
 

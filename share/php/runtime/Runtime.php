@@ -37,6 +37,8 @@ final class Runtime
     private const HTTP = 'application/vnd.awslambda.http-integration-response';
     private const FATAL = E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR;
 
+    private string $file = '';
+    private string $function = '';
     private ?Invocation $invocation = null;
     private bool $serving = false;
     private ?string $reserve;
@@ -48,18 +50,42 @@ final class Runtime
         register_shutdown_function($this->onShutdown(...));
     }
 
-    /** Serves events without end. Exits with 1 where the handler cannot be had. */
-    public function run(string $handler): never
+    /** The path of the file that a handler's name stands for: file.function, or file.Class::method. */
+    public function find(string $handler): string
     {
-        try {
-            $callable = self::load($handler);
-        } catch (\Throwable $error) {
-            $this->initFailed(Failure::of($error));
+        if (!preg_match('~^(.+)\.([\w\\\\:]+)$~', $handler, $match)) {
+            throw new LambdaError('Runtime.MalformedHandlerName', "The handler '$handler' is not of the form file.function");
+        }
+        [, $this->file, $this->function] = $match;
+        $path = (getenv('LAMBDA_TASK_ROOT') ?: '.') . "/$this->file.php";
+        if (!is_file($path)) {
+            throw new LambdaError('Runtime.ImportModuleError', "There is no file $this->file.php in the task root");
+        }
+        return $path;
+    }
+
+    /** Tells that the handler cannot be had, and exits with 1. */
+    public function failToLoad(\Throwable $error): never
+    {
+        if ($error instanceof \ParseError) {
+            $where = "{$error->getFile()} line {$error->getLine()}";
+            $this->initFailed(new Failure('Runtime.UserCodeSyntaxError', "{$error->getMessage()} in $where"));
+        }
+        $this->initFailed(Failure::of($error));
+    }
+
+    /** Serves events without end, once the file is loaded. Exits with 1 where it has no such function. */
+    public function run(): never
+    {
+        if (!is_callable($this->function)) {
+            $this->initFailed(
+                new Failure('Runtime.HandlerNotFound', "$this->file.php defines no function $this->function"),
+            );
         }
         $this->serving = true;
         while (true) {
             $this->invocation = $this->wait();
-            $this->serve($callable, $this->invocation);
+            $this->serve($this->function, $this->invocation);
         }
     }
 
@@ -72,31 +98,6 @@ final class Runtime
         } catch (\JsonException $error) {
             throw new LambdaError('Runtime.MarshalError', "The result cannot be made JSON: {$error->getMessage()}");
         }
-    }
-
-    /** The callable that a handler's name stands for: file.function, or file.Class::method. */
-    private static function load(string $handler): callable
-    {
-        if (!preg_match('~^(.+)\.([\w\\\\:]+)$~', $handler, $match)) {
-            throw new LambdaError('Runtime.MalformedHandlerName', "The handler '$handler' is not of the form file.function");
-        }
-        [, $file, $function] = $match;
-        $path = (getenv('LAMBDA_TASK_ROOT') ?: '.') . "/$file.php";
-        if (!is_file($path)) {
-            throw new LambdaError('Runtime.ImportModuleError', "There is no file $file.php in the task root");
-        }
-        try {
-            require_once $path;
-        } catch (\ParseError $error) {
-            throw new LambdaError(
-                'Runtime.UserCodeSyntaxError',
-                "{$error->getMessage()} in {$error->getFile()} line {$error->getLine()}",
-            );
-        }
-        if (!is_callable($function)) {
-            throw new LambdaError('Runtime.HandlerNotFound', "$file.php defines no function $function");
-        }
-        return $function;
     }
 
     private function wait(): Invocation

@@ -8,8 +8,11 @@ use LambdaRuntime\Context;
 use LambdaRuntime\Http;
 use LambdaRuntime\LambdaError;
 
+$table = 'orders';
+
 function handler(mixed $event, Context $context): mixed
 {
+    global $table;
     static $count = 0;
     return match (is_array($event) ? $event['do'] ?? null : null) {
         'raise' => throw new LambdaError('OrderNotFound', 'no order "17" ü'),
@@ -27,6 +30,7 @@ function handler(mixed $event, Context $context): mixed
         'zero' => 0,
         'code' => ['nan' => NAN],
         'count' => ++$count,
+        'global' => [$table .= '!', array_keys($GLOBALS)],
         'print' => printed(),
         'print_only' => print_only(),
         'warn' => warned(),
