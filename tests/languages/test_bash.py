@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
+from tests.languages.conftest import Serve
 from tests.languages.contract import Contract, do, error_of
 from tests.languages.foreign import ForeignContract
 from tests.languages.language import BASH, Served
-from tests.languages.wire import WireContract
+from tests.languages.wire import Play, WireContract
 
 
 class TestBash(WireContract, ForeignContract, Contract):
@@ -33,6 +34,18 @@ class TestBash(WireContract, ForeignContract, Contract):
     def test_what_a_failed_handler_printed_is_logged(self, pool: Served) -> None:
         assert error_of(pool.invoke(do("partial")))["errorType"] == "Error"
         pool.logged("half an answer\n")
+
+    def test_a_trap_on_exit_runs_where_the_handler_fails(self, pool: Served) -> None:
+        told = error_of(pool.invoke(do("clean")))
+        assert (told["errorType"], told["errorMessage"]) == ("Cleaned", "and told")
+        assert json.loads(pool.invoke(do("usage")).payload)["files"] == 0
+
+    def test_the_file_can_refuse_to_serve(self, serve: Serve, play: Play) -> None:
+        told = self.init_error(serve("refusing.handler"), "NoTable")
+        assert told["errorMessage"] == 'there is no "table"'
+        (posted,) = play(handler="refusing.handler")
+        assert posted.path == "/init/error"
+        assert posted.headers["lambda-runtime-function-error-type"] == "Function.NoTable"
 
     def test_the_event_is_on_stdin_and_the_first_argument(self, pool: Served) -> None:
         event = json.dumps({"a": "x" * 100_000}).encode()

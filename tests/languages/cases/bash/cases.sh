@@ -11,6 +11,12 @@ handler() {
 }
 
 do_raise() { lambda_fail OrderNotFound 'no order "17" ü'; }
+do_clean() {
+    local file
+    file=$(mktemp)
+    trap 'rm -f "$file"; echo cleaned up' EXIT
+    lambda_fail Cleaned 'and told'
+}
 do_garbled() { lambda_fail Garbled $'a\x7fb'; }
 do_fail() { deeper; }
 deeper() { ls /nonexistent; }

@@ -1,0 +1,3 @@
+lambda_fail NoTable 'there is no "table"'
+
+handler() { echo never; }
