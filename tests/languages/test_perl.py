@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from tests.languages.conftest import Serve
 from tests.languages.contract import do, error_of
 from tests.languages.foreign import ForeignContract
@@ -76,6 +78,18 @@ class TestPerl(WireContract, ForeignContract, StreamingContract):
     def test_new_can_refuse_to_serve(self, serve: Serve) -> None:
         told = self.init_error(serve("Dying.handler"), "NoTable")
         assert told["errorMessage"] == "there is no table"
+
+    @pytest.mark.parametrize(
+        ("file", "kind", "message"),
+        [
+            ("Refusing", "Error", "there is no table"),
+            ("Calling", "Error", 'Can\'t locate object method "none" via package "LambdaRuntime"'),
+            ("Undeclared", "Runtime.UserCodeSyntaxError", 'Global symbol "$undeclared" requires'),
+        ],
+    )
+    def test_what_loading_dies_of(self, serve: Serve, file: str, kind: str, message: str) -> None:
+        told = self.init_error(serve(f"{file}.handler"), kind)
+        assert told["errorMessage"].startswith(message)
 
     def test_a_module_that_is_missing(self, serve: Serve) -> None:
         told = self.init_error(serve("Lacking.handler"), "Runtime.ImportModuleError")

@@ -44,11 +44,18 @@ sub load ($handler) {
 sub compile ( $file, $package ) {
     my $path = ( $ENV{LAMBDA_TASK_ROOT} || '.' ) . "/$file.pm";
     fail( 'ImportModuleError', "There is no file $file.pm in the task root" ) if !-e $path;
+    my ( $died, $outer ) = ( '', $SIG{__DIE__} );
+    local $SIG{__DIE__} = sub ($error) {
+        $died = $error if defined $^S && !ref $error && $error !~ /^Compilation failed in require/m;
+        $outer->($error) if ref $outer eq 'CODE';
+    };
     return if eval { package main; require $path };    # whose functions a plain file defines
     my $error = $@;
-    die $error if ref $error || $error !~ /Compilation failed|syntax error|true value|^Can't locate/m;
-    fail( $error =~ /^Can't locate \S+ in \@INC/m ? 'ImportModuleError' : 'UserCodeSyntaxError',
-        $error );
+    die $error if ref $error;
+    fail( 'ImportModuleError', $error ) if $error =~ /^Can't locate \S+ in \@INC/m;
+    # Perl says of what code died of as it ran, too, that the compilation failed.
+    die $died if length $died && $error =~ /^\Q$died\E/ && $died !~ /did not return a true value/;
+    fail( 'UserCodeSyntaxError', $error );
     return;
 }
 
