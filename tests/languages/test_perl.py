@@ -68,6 +68,24 @@ class TestPerl(WireContract, ForeignContract, StreamingContract):
             "batchItemFailures": [{"itemIdentifier": "bad"}, {"itemIdentifier": "worse"}]
         }
 
+    def test_a_failure_holds_its_group_in_a_fifo_queue(self, pool: Served) -> None:
+        def failed(arn: str) -> list[str]:
+            records = [
+                {
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": arn,
+                    "messageId": name,
+                    "body": body,
+                    "attributes": {"MessageGroupId": name[0]},
+                }
+                for name, body in (("a1", "text"), ("a2", "{}"), ("b1", "{}"))
+            ]
+            answer = json.loads(pool.invoke(do("batch", event={"Records": records})).payload)
+            return [item["itemIdentifier"] for item in answer["batchItemFailures"]]
+
+        assert failed("arn:aws:sqs:us-east-1:123456789012:orders.fifo") == ["a1", "a2"]
+        assert failed("arn:aws:sqs:us-east-1:123456789012:orders") == ["a1"]
+
     def test_a_plain_function_will_do(self, serve: Serve) -> None:
         assert json.loads(serve("Plain.greet").invoke(b"[1]").payload) == {"plain": [1]}
 

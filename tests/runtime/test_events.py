@@ -118,6 +118,16 @@ def test_a_failure_holds_its_group_in_a_fifo_queue() -> None:
     assert [message.json()["step"] for message in queue.seen] == [1, 3]
 
 
+def test_a_failure_holds_nothing_in_a_queue_without_order() -> None:
+    event = sample_event("sqs-fifo")
+    for record in event["Records"]:
+        record["eventSourceARN"] = record["eventSourceARN"].removesuffix(".fifo")
+    queue = Queue((1,))
+    assert run(queue, event).value == {"batchItemFailures": ids(event, 0)}
+    assert [message.json()["step"] for message in queue.seen] == [1, 2, 3]
+    assert queue.seen[0].group_id == "customer-7"
+
+
 def test_notifications_in_messages_are_unwrapped() -> None:
     queue = Queue()
     run(queue, sample_event("sqs-sns"))

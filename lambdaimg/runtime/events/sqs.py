@@ -29,7 +29,7 @@ class SqsMessage:
         notification: the SNS notification that the body is, else None.
         text: what was sent: the notification's message, else the body.
         attributes: message attributes, name to value (str, or bytes for binary ones).
-        group_id: the message group in a FIFO queue, else None.
+        group_id: the message group, which a FIFO queue always has and others may have; else None.
         receive_count: how often it has been delivered, this time included.
         queue_arn: the queue.
         record: all of it.
@@ -75,16 +75,17 @@ class SqsHandler(EventHandler):
         failed: list[str] = []
         stopped: set[str] = set()
         for record in event["Records"]:
+            group = _ordered_group(record)
+            if group in stopped:
+                failed.append(record["messageId"])
+                continue
             try:
                 message = SqsMessage(record)
-                if message.group_id in stopped:
-                    failed.append(message.id)
-                elif not message.is_s3_test:
+                if not message.is_s3_test:
                     self.message(message, context)
             except Exception:
                 self.logger.exception("message %s failed", record["messageId"])
                 failed.append(record["messageId"])
-                group = (record.get("attributes") or {}).get("MessageGroupId")
                 if group is not None:
                     stopped.add(group)
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
@@ -92,6 +93,17 @@ class SqsHandler(EventHandler):
     def message(self, message: SqsMessage, context: "Context") -> None:
         """Handle a message; to be overridden. Raises: anything, to have it delivered again."""
         raise missing(self, "message(message, context)")
+
+
+def _ordered_group(record: "dict[str, Any]") -> "str | None":
+    """The group whose messages come in order, None in a queue that keeps none.
+
+    The groups of other queues are for a fair share and say nothing of an order.
+    """
+    if not str(record.get("eventSourceARN")).endswith(".fifo"):
+        return None
+    group: str | None = (record.get("attributes") or {}).get("MessageGroupId")
+    return group
 
 
 def _decoded(text: str) -> "Any":

@@ -38,15 +38,21 @@ package LambdaRuntime::Event::SQS {
     our @ISA = ('LambdaRuntime::Event');
 
     # Calls $code with every record. Returns the answer that has SQS deliver again those, and
-    # only those, for which it died.
+    # only those, for which it died; in a FIFO queue also the rest of their group, in its order.
     sub each_record ( $self, $code ) {
-        my @failed;
+        my ( @failed, %stopped );
         for my $record ( $self->records ) {
+            my $group = $record->ordered_group;
+            if ( defined $group && $stopped{$group} ) {
+                push @failed, { itemIdentifier => $record->message_id };
+                next;
+            }
             LambdaRuntime::Error->guard(
                 sub { $code->($record); return },
                 sub ($error) {
                     LambdaRuntime::Logger->new->error( $record->message_id . " failed: $error" );
                     push @failed, { itemIdentifier => $record->message_id };
+                    $stopped{$group} = 1 if defined $group;
                 }
             );
         }
@@ -60,6 +66,12 @@ package LambdaRuntime::Event::SQS::Record {
     sub message_id ($self) { return $self->{data}{messageId} }
     sub body       ($self) { return $self->{data}{body} }
     sub attributes ($self) { return $self->{data}{messageAttributes} // {} }
+
+    # The message group whose messages come in order; undef in a queue that keeps none.
+    sub ordered_group ($self) {
+        return undef if ( $self->{data}{eventSourceARN} // '' ) !~ /\.fifo$/;
+        return $self->{data}{attributes}{MessageGroupId};
+    }
 
     # What the message says: decoded where it is JSON, and taken out of the envelope where it
     # came through SNS.
