@@ -69,7 +69,7 @@ class Loop:
             SystemExit: the Runtime API cannot be reached any more, or the handler exits.
         """
         try:
-            while not shutdown.requested:
+            while True:
                 invocation = self.next()
                 self.serve(invocation, handler)
         except Stop:
@@ -84,6 +84,9 @@ class Loop:
         """
         shutdown.idle = True
         try:
+            # Only now: a signal that comes after this look ends the wait by itself.
+            if shutdown.requested:
+                raise Stop
             invocation = self.client.next()
         except (RefusedError, ProtocolError, OSError) as error:
             invocation = self._try_again(error)
@@ -102,11 +105,9 @@ class Loop:
     def next_or_exit(self) -> "Invocation":
         """As `next`, but SIGTERM ends the process. Raises: SystemExit."""
         try:
-            if not shutdown.requested:
-                return self.next()
+            return self.next()
         except Stop:
-            pass
-        raise SystemExit(0)
+            raise SystemExit(0) from None
 
     def unanswered(self) -> "Invocation":
         """The event in hand. Raises: RuntimeError, there is none or it has been answered."""

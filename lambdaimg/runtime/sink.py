@@ -20,13 +20,20 @@ class StandardSink:
     """Writes to `sys.stdout`."""
 
     def write(self, text: str, frame: int = TEXT_FRAME) -> None:
-        """Write text as it stands; letters that the stream cannot hold become escapes."""
+        """Write text as it stands; letters that the stream cannot hold become escapes.
+
+        Where a handler has closed the stream, or put another in its place that cannot be written
+        to, the text goes to standard error, which is in the same log.
+        """
         stream = sys.stdout
         try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            stream.write(text.encode("utf-8", "backslashreplace").decode())
-        stream.flush()
+            try:
+                stream.write(text)
+            except UnicodeEncodeError:
+                stream.write(text.encode("utf-8", "backslashreplace").decode())
+            stream.flush()
+        except Exception:
+            os.write(2, text.encode("utf-8", "backslashreplace"))
 
     def error(self, lines: "list[str]", frame: int) -> None:
         """Write a report of several lines so that a log viewer keeps it together."""

@@ -52,6 +52,29 @@ def test_sigterm_within_an_event_runs_the_hooks_and_ends_when_it_is_answered() -
         assert len(api.events) == 1
 
 
+def test_sigterm_before_the_wait_for_an_event_has_begun_ends_too() -> None:
+    with (
+        Api([Event("one", b'"late"')]) as api,
+        Client(ours("lifecycle.handler"), api) as client,
+    ):
+        assert client.ended() == 0
+        assert client.output.splitlines() == HOOKS
+
+
+def test_an_error_is_told_where_the_handler_has_closed_standard_output() -> None:
+    events = [Event("one", b'"close"'), Event("two", b'"close"', status=403), Event("three")]
+    with Api(events) as api, Client(ours("lifecycle.handler"), api) as client:
+        api.await_idle()
+        assert [post.call for post in api.posts] == [
+            "invocation/error",
+            "invocation/error",
+            "invocation/response",
+        ]
+        assert api.posts[0].json["errorMessage"] == "stdout is closed"
+        assert client.errors.count("[ERROR] ValueError: stdout is closed") == 2
+        assert "\ttwo\tthe error was not accepted" in client.errors
+
+
 def test_a_class_has_a_hook_of_its_own() -> None:
     with Api([Event("one")]) as api, Client(ours("lifecycle.method"), api) as client:
         api.await_idle()

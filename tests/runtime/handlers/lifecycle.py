@@ -26,6 +26,11 @@ def handler(event, context):
         os.kill(os.getpid(), signal.SIGTERM)
         print("still here")
         return "answered"
+    if event == "close":
+        sys.stdout.close()
+        raise ValueError("stdout is closed")
+    if event == "late":
+        sys.settrace(terminate_at_next)
     if event == "modules":
         return sorted(sys.modules)
     if event == "path":
@@ -36,6 +41,12 @@ def handler(event, context):
     if event == "pid":
         return os.getpid()
     return event
+
+
+def terminate_at_next(frame, kind, argument):
+    if frame.f_code.co_qualname == "Loop.next":
+        sys.settrace(None)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 class Lifecycle(LambdaRuntime):
