@@ -17,15 +17,25 @@ handler() {
 
 # Handles each message; those that fail are named, and SQS delivers them again.
 handle_batch() {
-    local id body failed=()
+    local id body status failed=()
     while IFS=$'\t' read -r id body; do
-        handle_message "$(base64 -d <<<"$body")" || failed+=("$id")
+        # Not as a condition, where bash would go on behind a command that fails, and with a stdin
+        # of its own: this one has the other messages.
+        set +e
+        (
+            set -e
+            handle_message "$(base64 -d <<<"$body")"
+        ) </dev/null >&2
+        status=$?
+        set -e
+        ((status == 0)) || failed+=("$id")
     done < <(jq -r '.Records[] | [.messageId, (.body | @base64)] | @tsv' <<<"$1")
     jq -cn '{batchItemFailures: [$ARGS.positional[] | {itemIdentifier: .}]}' \
         --args -- "${failed[@]}"
 }
 
-# Handles the text of one message. Return any status but 0 to have it delivered again.
+# Handles the text of one message. A command that fails, or any status but 0, has it delivered again.
+# What it prints is in the log.
 handle_message() {
     lambda_log info "message: $1"
 }

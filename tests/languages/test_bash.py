@@ -9,6 +9,7 @@ from tests.languages.contract import Contract, do, error_of
 from tests.languages.foreign import ForeignContract
 from tests.languages.language import BASH, Served
 from tests.languages.wire import Play, WireContract
+from tests.support.commandline import CommandLine
 
 
 class TestBash(WireContract, ForeignContract, Contract):
@@ -39,6 +40,28 @@ class TestBash(WireContract, ForeignContract, Contract):
         told = error_of(pool.invoke(do("clean")))
         assert (told["errorType"], told["errorMessage"]) == ("Cleaned", "and told")
         assert json.loads(pool.invoke(do("usage")).payload)["files"] == 0
+
+    def test_a_command_that_fails_fails_its_message(self, scaffold: CommandLine) -> None:
+        module = scaffold("settings", "--json").ok().json()["result"]["lambda_module"]["value"]
+        path = scaffold.folder / module
+        text = path.read_text()
+        path.write_text(
+            text.partition("handle_message() {")[0]
+            + 'handle_message() {\n    cat\n    [[ $1 != bad ]]\n    echo "done with $1"\n}\n'
+        )
+        records = [
+            {"eventSource": "aws:sqs", "messageId": f"of {body}", "body": body}
+            for body in ("one", "bad", "two")
+        ]
+        try:
+            result = scaffold("run", "--json-payload", json.dumps({"Records": records})).ok()
+        finally:
+            path.write_text(text)
+        assert result.json() == {"batchItemFailures": [{"itemIdentifier": "of bad"}]}
+        assert [body for body in ("one", "bad", "two") if f"done with {body}" in result.stderr] == [
+            "one",
+            "two",
+        ]
 
     def test_the_file_can_refuse_to_serve(self, serve: Serve, play: Play) -> None:
         told = self.init_error(serve("refusing.handler"), "NoTable")
