@@ -1,5 +1,6 @@
 // Two handlers: `handler` answers a payload and handles the messages of a queue one by one; `pi`
 // computes digits of pi.
+#include <charconv>
 #include <iostream>
 #include <lambda_runtime.hpp>
 #include <nlohmann/json.hpp>
@@ -31,9 +32,10 @@ lambda::result handler(const lambda::invocation& invocation) {
     auto event = json::parse(invocation.payload);
     if (event.is_object() && event.value("/Records/0/eventSource"_json_pointer, "") == "aws:sqs")
         return lambda::success(handle_batch(event["Records"]).dump());
-    auto name = event.is_object() ? event.value("name", "world") : event.dump();
-    std::clog << "greeting " << name << '\n';
-    json answer = {{"message", "Hello, " + name + "!"}, {"request_id", invocation.request_id}};
+    json name = event.is_object() ? event.value("name", json("world")) : event;
+    std::string greeted = name.is_string() ? name.get<std::string>() : name.dump();
+    std::clog << "greeting " << greeted << '\n';
+    json answer = {{"message", "Hello, " + greeted + "!"}, {"request_id", invocation.request_id}};
     return lambda::success(answer.dump());
 }
 
@@ -42,14 +44,12 @@ lambda::result handler(const lambda::invocation& invocation) {
 lambda::result pi_digits(const lambda::invocation& invocation) {
     auto event = json::parse(invocation.payload);
     auto number = event.value("/queryStringParameters/number"_json_pointer, json(event.value("number", json(10))));
-    long long count = 0;
-    try {
-        count = number.is_string() ? std::stoll(number.get<std::string>()) : number.get<long long>();
-    } catch (const std::exception&) {
-        return lambda::failure("BadNumber", "number is " + number.dump() + ", not a whole number");
-    }
-    if (count < 0) return lambda::failure("BadNumber", "number is below zero");
-    json answer = {{"message", pi::digits(static_cast<std::size_t>(count))}};
+    auto text = number.is_string() ? number.get<std::string>() : number.dump();
+    std::size_t count = 0;
+    auto [end, wrong] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (wrong != std::errc() || end != text.data() + text.size())
+        return lambda::failure("BadNumber", "number is " + number.dump() + ", not a whole number from 0 up");
+    json answer = {{"message", pi::digits(count)}};
     if (!event.contains("requestContext")) return lambda::success(answer.dump());
     json response = {{"statusCode", 200},
                      {"headers", {{"Content-Type", "application/json"}}},

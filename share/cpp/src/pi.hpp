@@ -5,10 +5,12 @@
 // which form all three stay whole and positive. They grow without limit, so they are big numbers.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace pi {
