@@ -101,23 +101,46 @@ def files(path: Path, prefix: str = "") -> Iterator[Entry]:
     """A file, or all files of a folder, with their paths below `prefix`.
 
     A file is a program where its mode says so, or its first two bytes are `#!`: a wheel need not
-    keep modes.
+    keep modes. Links are followed, those to folders as well.
 
     Raises:
-        ProjectError: something is a link that leads out of the folder, or cannot be read.
+        ProjectError: something is a link that leads out of the folder or to a folder that it is
+            in, or cannot be read.
     """
     if not path.exists():
         raise ProjectError(f"There is no {path}.")
     root = path if path.is_dir() else path.parent
-    for found in sorted(path.rglob("*")) if path.is_dir() else [path]:
+    for found in _below(path, root, frozenset()) if path.is_dir() else [path]:
+        _check_inside(found, root)
         relative = found.relative_to(root)
-        if found.is_dir() or _LEFT_OUT & set(relative.parts):
-            continue
-        if not found.resolve().is_relative_to(root.resolve()):
-            raise ProjectError(f"{found} is a link that leads out of {root}.")
         try:
             data = found.read_bytes()
             program = bool(found.stat().st_mode & stat.S_IXUSR) or data[:2] == b"#!"
         except OSError as error:
             raise ProjectError(f"Cannot read {found}: {error.strerror}.") from error
         yield Entry(f"{prefix}{relative.as_posix()}", data, program)
+
+
+def _below(folder: Path, root: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """All files of a folder, those of its folders included.
+
+    Args:
+        root: what no link may lead out of.
+        above: the folders that this one is in, resolved.
+    """
+    real = folder.resolve()
+    if real in above:
+        raise ProjectError(f"{folder} is a link to a folder that it is in.")
+    for found in folder.iterdir():
+        if found.name in _LEFT_OUT:
+            continue
+        if found.is_dir():
+            _check_inside(found, root)
+            yield from _below(found, root, above | {real})
+        else:
+            yield found
+
+
+def _check_inside(found: Path, root: Path) -> None:
+    if not found.resolve().is_relative_to(root.resolve()):
+        raise ProjectError(f"{found} is a link that leads out of {root}.")

@@ -86,12 +86,26 @@ def test_sizes_that_lambda_refuses_are_refused() -> None:
 
 
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("s")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "file").write_text("s")
     folder = tmp_path / "folder"
     folder.mkdir()
-    (folder / "link").symlink_to(tmp_path / "secret")
-    with pytest.raises(ProjectError, match="leads out"):
-        list(archive.files(folder))
+    for target in ("secret", "secret/file"):
+        (folder / "link").symlink_to(tmp_path / target)
+        with pytest.raises(ProjectError, match="leads out"):
+            list(archive.files(folder))
+        (folder / "link").unlink()
+
+
+def test_linked_folders_are_in_the_zip(tmp_path: Path) -> None:
+    (tmp_path / "real" / "sub").mkdir(parents=True)
+    (tmp_path / "real" / "sub" / "file").write_text("x")
+    (tmp_path / "linked").symlink_to("real")
+    made = archive.archive(archive.files(tmp_path), "it")
+    assert [entry.path for entry in made.entries] == ["linked/sub/file", "real/sub/file"]
+    (tmp_path / "real" / "sub" / "up").symlink_to("..")
+    with pytest.raises(ProjectError, match="a folder that it is in"):
+        list(archive.files(tmp_path))
 
 
 # --- layers that run ----------------------------------------------------------------------------
