@@ -64,10 +64,21 @@ def _acquired(
         os.close(descriptor)
 
 
+def make_private(folder: Path) -> None:
+    """Makes a folder that its owner alone may enter, and the state folder above it likewise.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    # `parents` would give the folder above the mode that the umask leaves.
+    for each in (folder.parent, folder):
+        each.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+
 def _opened(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         return os.open(path, flags, MODE)
     except OSError as error:
         raise StateError(

@@ -20,7 +20,7 @@ from typing import Any
 
 from lambdaimg.errors import StateError
 from lambdaimg.make.decide import digest, fingerprint
-from lambdaimg.make.lock import MODE, exclusive
+from lambdaimg.make.lock import MODE, exclusive, make_private
 
 SCHEMA = 1
 LOCK_NAME = "lock"
@@ -184,7 +184,7 @@ class Store:
 
     def _make_folder(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(self.folder)
         except OSError as error:
             raise StateError(
                 f"Cannot make the state folder {self.folder}: {error.strerror or error}.",

@@ -41,7 +41,8 @@ def test_what_is_written_is_read(store: Store) -> None:
 def test_only_the_owner_reads_it_and_git_does_not_see_it(store: Store) -> None:
     store.write(RECORD)
     assert stat.S_IMODE(store.path("queue").stat().st_mode) == 0o600
-    assert stat.S_IMODE(store.folder.stat().st_mode) == 0o700
+    for folder in (store.folder, store.folder.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert (store.folder.parent / ".gitignore").read_text() == "*\n"
 
 
