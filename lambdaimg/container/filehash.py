@@ -82,7 +82,7 @@ def _load(cache: Path) -> dict[str, Any]:
     try:
         with cache.open(encoding="utf-8", errors="surrogateescape") as file:
             memory = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(memory, dict) or memory.get("schema") != SCHEMA:
         return {}

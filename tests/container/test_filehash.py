@@ -69,8 +69,14 @@ def test_files_that_are_gone_are_forgotten(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(file: Path, tmp_path: Path) -> None:
-    for cache in (tmp_path / "no" / "such" / "folder", file / "below a file"):
+    for cache in (tmp_path / "no" / "such" / "folder", file / "cache"):
         assert of(file, cache, later(file)) == of(file, None, later(file))
+
+
+def test_a_cache_of_deep_nonsense_is_as_none(file: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.write_text("[" * 200_000)
+    assert of(file, cache, later(file)) == of(file, None, later(file))
 
 
 @settings(max_examples=60, deadline=None)
