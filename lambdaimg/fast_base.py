@@ -19,6 +19,7 @@ from lambdaimg.context import Context
 from lambdaimg.errors import LambdaimgError, PushError
 from lambdaimg.make.decide import canonical, digest
 from lambdaimg.make.store import Sentinel
+from lambdaimg.secrets import secret_values, tells
 
 if TYPE_CHECKING:
     from lambdaimg.container.context import BuildContext
@@ -114,6 +115,8 @@ def _recorded(ctx: Context, subject: Subject) -> Base | None:
         return None
     if not kept.value:
         raise UnfitError(str(kept.extra.get("why")))
+    if "config" not in kept.extra:
+        return _of_registry(ctx, lambda registry: _read(registry, kept.value, recorded=True))
     manifest, config = (str(kept.extra.get(each)).encode() for each in ("manifest", "config"))
     documents = Documents(str(kept.extra.get("media_type")), manifest, config)
     return _base(checked(documents), recorded=True)
@@ -121,7 +124,7 @@ def _recorded(ctx: Context, subject: Subject) -> Base | None:
 
 def _found(ctx: Context, subject: Subject) -> Base:
     """The base that another machine registered. Raises: UnfitError."""
-    return _of_registry(ctx, lambda registry: _read(registry, subject.tag))
+    return _of_registry(ctx, lambda registry: _read(registry, subject.tag, recorded=False))
 
 
 def is_pushed(ctx: Context, base: Base, source: str) -> bool:
@@ -156,13 +159,13 @@ def _of_registry(ctx: Context, work: Callable[[Registry], T]) -> T:
         raise UnfitError(f"the registry gave no answer: {error.message}") from error
 
 
-def _read(registry: Registry, tag: str) -> Base:
+def _read(registry: Registry, reference: str, recorded: bool) -> Base:
     from lambdaimg.container.lastcopy import UnfitError
 
-    documents = _documents(registry, tag)
+    documents = _documents(registry, reference)
     if documents is None:
         raise UnfitError(NO_BASE)
-    return _base(documents, recorded=False)
+    return _base(documents, recorded)
 
 
 def _documents(registry: Registry, reference: str) -> Documents | None:
@@ -240,9 +243,16 @@ def register(ctx: Context, uri: str) -> None:
 
 
 def record(ctx: Context, subject: Subject, base: Documents | None, why: str) -> None:
-    """Records what a later run extends, or why nothing can be; `why` is empty where it can."""
+    """Records what a later run extends, or why nothing can be; `why` is empty where it can.
+
+    What the engine notes of a build may tell its arguments: then the record has the digest alone,
+    and a later run reads the rest from the registry.
+    """
+    import json
+
     extra: dict[str, Any] = {"image": ctx.values.get("image", ""), "why": why}
-    if base is not None:
+    secrets = secret_values(ctx.settings, ctx.environ)
+    if base is not None and not tells(json.loads(base.config), secrets):
         texts = {"manifest": base.manifest.decode(), "config": base.config.decode()}
         extra |= {"media_type": base.media_type, **texts}
     value = base.digest if base is not None else ""

@@ -309,3 +309,20 @@ def test_status_and_diff_need_no_engine(machine: Machines) -> None:
     project.run("diff", "deploy", **NO_ENGINE).ok()
     project.write({"app/run": "3"})
     assert project.run("diff", "deploy", **NO_ENGINE).status == 4
+
+
+def test_what_the_engine_notes_of_a_secret_is_in_no_record(machine: Machines) -> None:
+    seen = "FROM scratch\nARG TOKEN\nENV SEEN=$TOKEN\nCOPY app /app\n"
+    project = machine({"app/run": "1"}, seen)
+    project.extra = {"LAMBDAIMG_BUILD_ARGS": "TOKEN=hunter2-of-the-build"}
+    project.deploy()
+    project.write({"app/run": "2"})
+    other = project.elsewhere("other")
+    digest = project.fast()["deploy"]["value"]
+    assert other.fast()["deploy"]["value"] == digest
+    project.write({"app/run": "3"})
+    project.fast()
+    for each in (project, other):
+        records = [path for path in each.folder.rglob(".lambdaimg/**/*") if path.is_file()]
+        assert records
+        assert [path for path in records if "hunter2" in path.read_text()] == []
