@@ -44,6 +44,17 @@ def _environment(value: Mapping[str, str]) -> str:
     return "" if size <= 4096 else f"is {size} bytes long; Lambda takes 4096 for all variables"
 
 
+def _tags(value: Mapping[str, str]) -> str:
+    for key, text in value.items():
+        if not 1 <= len(key) <= 128:
+            return f"has the key {key!r}; keys have 1 to 128 characters"
+        if key.lower().startswith(("aws:", "lambdaimg:")):
+            return f"has the key {key!r}; aws: and lambdaimg: begin no tags of yours"
+        if len(text) > 256:
+            return f"is too long at {key!r}; AWS takes 256 characters"
+    return ""
+
+
 def _layers(value: tuple[str, ...]) -> str:
     arn = r"arn:[a-z0-9-]+:lambda:[a-z0-9-]+:\d{12}:layer:[A-Za-z0-9_-]+:\d+"
     wrong = [v for v in value if not re.fullmatch(rf"bash|perl|php|cpp|{arn}", v)]
@@ -212,7 +223,9 @@ class Settings:
     )
     entrypoint: tuple[str, ...] = setting((), "Overrides the image's ENTRYPOINT")
     working_directory: str = setting("", "Overrides the image's WORKDIR")
-    tags: Mapping[str, str] = setting({}, "Tags of the function, queue, role and repository")
+    tags: Mapping[str, str] = setting(
+        {}, "Tags of the function, queue, role and repository", check=_tags
+    )
 
     # queue and trigger
     queue_name: str = setting(

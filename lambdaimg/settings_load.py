@@ -107,7 +107,8 @@ def read_file(project: Path, env_name: str = "") -> Table:
     parts = {path.name: (table, _functions(table, path.name))}
     if env_name:
         if not isinstance(environments.get(env_name), dict):
-            there = ", ".join(sorted(environments)) or "none"
+            tables = (name for name, table in environments.items() if isinstance(table, dict))
+            there = ", ".join(sorted(tables)) or "none"
             raise UsageError(
                 f"There is no environment {env_name} in {path.name}.", hint=f"There are: {there}."
             )
@@ -224,7 +225,7 @@ def _parse(name: str, raw: Any, source: str) -> Any:
     check: Callable[[Any], str] | None = FIELDS[name].metadata["check"]
     problem = check(value) if check else ""
     if problem:
-        shown = "" if FIELDS[name].metadata["secret"] else f", not {value!r}"
+        shown = f", not {value!r}" if isinstance(value, (str, int)) else ""
         raise SettingsError(f"{name} {problem}{shown} (from {source}).")
     return value
 
@@ -277,10 +278,11 @@ def _pairs(raw: Any) -> Mapping[str, str]:
     if not isinstance(items, (list, tuple)):
         raise TypeError("must be NAME=VALUE pairs")
     pairs = {}
-    for item in items:
+    for number, item in enumerate(items, 1):
         name, equals, value = str(item).partition("=")
         if not equals or not name.strip():
-            raise ValueError(f"must be NAME=VALUE pairs; {name.strip()!r} has no value")
+            # It may be the rest of a secret that has a comma in it, so it is not repeated.
+            raise ValueError(f"must be NAME=VALUE pairs; number {number} is none")
         pairs[name.strip()] = value
     return MappingProxyType(pairs)
 

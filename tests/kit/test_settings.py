@@ -144,8 +144,31 @@ def test_a_secret_value_is_not_repeated(tmp_path: Path) -> None:
 def test_pairs_come_as_flags_too(tmp_path: Path) -> None:
     settings = load(tmp_path, {"environment": ["AA=1", "BB=x=y"]}, {})
     assert dict(settings.environment) == {"AA": "1", "BB": "x=y"}
-    with pytest.raises(SettingsError, match="has no value"):
-        load(tmp_path, {"environment": ["AA"]}, {})
+    with pytest.raises(SettingsError, match="number 2 is none"):
+        load(tmp_path, {"environment": ["AA=1", "BB"]}, {})
+
+
+def test_the_rest_of_a_secret_with_a_comma_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path, {}, {"LAMBDAIMG_ENVIRONMENT": "PASSWORD=hunter2,hunter3"})
+    assert "hunter" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("aws:x", ""), ("lambdaimg:made-by", "me"), ("", "x"), ("k" * 129, ""), ("k", "v" * 257)],
+)
+def test_tags_that_aws_or_the_kit_would_not_take(tmp_path: Path, key: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=r"^tags .* \(from lambdaimg.toml\)\.$") as caught:
+        load(write(tmp_path, f'tags = {{"{key}" = "{value}"}}'), {}, {})
+    assert "mappingproxy" not in caught.value.message
+
+
+def test_what_is_no_table_is_no_environment(tmp_path: Path) -> None:
+    write(tmp_path, "[env]\nprod = 3\n[env.test]\nmemory = 256\n")
+    with pytest.raises(UsageError) as caught:
+        load(tmp_path, {}, {}, "prod")
+    assert caught.value.hint == "There are: test."
 
 
 def test_derived_values() -> None:
