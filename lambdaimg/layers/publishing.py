@@ -33,7 +33,7 @@ def publish(ctx: Context, name: str, archive: Archive) -> Published:
     """Publishes an archive as a version of a layer, if no version has this content yet."""
     client = ctx.aws("lambda")
     description = PREFIX + archive.content_hash
-    for version in _versions(client, name):
+    for version in versions(client, name):
         if version.get("Description") == description:
             return Published(str(version["LayerVersionArn"]), False)
     answer = client.publish_layer_version(
@@ -46,7 +46,7 @@ def publish(ctx: Context, name: str, archive: Archive) -> Published:
     return Published(str(answer["LayerVersionArn"]), True)
 
 
-def _versions(client: Any, name: str) -> list[dict[str, Any]]:
+def versions(client: Any, name: str) -> list[dict[str, Any]]:
     """The versions of a layer, newest first; none where there is no such layer."""
     found: list[dict[str, Any]] = []
     try:

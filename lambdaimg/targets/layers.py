@@ -13,7 +13,8 @@ from lambdaimg import share
 from lambdaimg.context import Context
 from lambdaimg.layers.catalog import COLLECT, LAYERS
 from lambdaimg.make.decide import canonical, digest
-from lambdaimg.make.target import Action, Done, Observed, Target
+from lambdaimg.make.plan import inputs_of
+from lambdaimg.make.target import LATER, Action, Difference, Done, Observed, Target
 
 
 def languages(ctx: Context) -> list[str]:
@@ -38,6 +39,28 @@ def _content(path: Path) -> str:
     from lambdaimg.layers import archive
 
     return archive.archive(archive.files(path), "the layer").content_hash
+
+
+def find_layers(ctx: Context) -> Observed | None:
+    """The layers that the record tells, if they are there still.
+
+    Without a record only packing a language's layer would tell which version is the one; then it
+    is not said to differ, since the same content is not published twice.
+    """
+    entries, record = ctx.settings.layers, ctx.records().read("layers")
+    if not languages(ctx):
+        return Observed(" ".join(entries))
+    if record is None or record.inputs != inputs_of(PUBLISH_LAYERS, ctx, {}):
+        differs = Difference("content", "", "packed and published", here=record is None)
+        return Observed(LATER, (differs,))
+    from lambdaimg.layers.publishing import default_name, versions
+
+    for entry, arn in zip(entries, record.value.split(), strict=True):
+        if entry in LAYERS:
+            there = versions(ctx.aws("lambda"), default_name(entry))
+            if arn not in (version["LayerVersionArn"] for version in there):
+                return None
+    return Observed(record.value)
 
 
 def publish_layers(ctx: Context, _observed: Observed | None) -> Done:
@@ -68,7 +91,7 @@ PUBLISH_LAYERS: Target[Context] = Target(
     help="Publish the layers that a zip function uses",
     uses=("layers", "architecture", "build_args"),
     inputs=inputs,
-    observe=None,
+    observe=find_layers,
     act=publish_layers,
     permissions=(
         "lambda:ListLayerVersions",

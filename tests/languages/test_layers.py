@@ -290,6 +290,35 @@ def test_another_machine_makes_nothing_twice(zipped: CommandLine, moto_server: A
     assert len(client.list_layer_versions(LayerName="lambdaimg-cpp")["LayerVersions"]) == 1
 
 
+UNASKED = ("not done", "not recorded")
+
+
+def states(command: CommandLine) -> dict[str, str]:
+    """What `status --verify` says of each target that was ever done."""
+    rows = command("status", "--verify", "--json").ok().json()["result"]["targets"]
+    return {row["target"]: row["state"] for row in rows if row["state"] not in UNASKED}
+
+
+def test_nothing_differs_where_nothing_was_changed(
+    zipped: CommandLine, moto_server: AwsEndpoint
+) -> None:
+    zipped("update-function").ok()
+    zipped("update-policies").ok()
+    assert set(states(zipped).values()) == {"as recorded"}
+    assert zipped("diff").ok().stdout.strip() == "no difference"
+    zipped("clean").ok()
+    assert zipped("diff").ok().stdout.strip() == "no difference"
+    zipped("update-function").ok()
+    client = moto_server.client("lambda")
+    (version,) = client.list_layer_versions(LayerName="lambdaimg-cpp")["LayerVersions"]
+    client.delete_layer_version(LayerName="lambdaimg-cpp", VersionNumber=version["Version"])
+    assert states(zipped)["layers"] == "gone"
+    assert zipped("diff").status == 4
+    zipped("update-function", "--verify").ok()
+    assert states(zipped)["layers"] == "as recorded"
+    assert zipped("diff").ok().stdout.strip() == "no difference"
+
+
 def test_what_does_not_fit_is_refused(zipped: CommandLine) -> None:
     zipped("lambda-function").ok()
     as_image = zipped("lambda-function", "--package", "image", "--dry-run")
