@@ -92,18 +92,23 @@ def verify(table: Table, context: RunContext, store: Store) -> list[Verified]:
         LambdaimgError: AWS or Docker refused a look.
     """
     rows = []
+    values: dict[str, str] = {}
     for name in order(table, table):
         target, sentinel = table[name], store.read(name)
-        if sentinel is not None:
-            context.remember(name, sentinel.value, sentinel.extra)
-        else:
-            context.remember(name, LATER, {})
+        values[name] = sentinel.value if sentinel else LATER
+        context.remember(name, values[name], sentinel.extra if sentinel else {})
         if target.here:
             rows.append(_verified_here(target, context, sentinel))
             continue
         observed = looked_at(target, context)
-        rows.append(compared(target, sentinel, observed))
+        other = False
+        if sentinel is not None and observed is None:
+            # What a record of other settings or sources speaks of was not looked for.
+            other = sentinel.inputs != inputs_of(target, context, values)
+            values[name] = LATER if other else sentinel.value
+        rows.append(compared(target, sentinel, observed, other))
         if sentinel is None and observed is not None:
+            values[name] = observed.value
             context.remember(name, observed.value, observed.extra)
     return rows
 
@@ -116,15 +121,23 @@ def _verified_here(target: Target[Any], context: RunContext, sentinel: Sentinel 
     return Verified(target.name, SAME if there else GONE, sentinel.value)
 
 
-def compared(target: Target[Any], sentinel: Sentinel | None, observed: Observed | None) -> Verified:
-    """What is there against what is recorded. Pure."""
+def compared(
+    target: Target[Any], sentinel: Sentinel | None, observed: Observed | None, other: bool = False
+) -> Verified:
+    """What is there against what is recorded. Pure.
+
+    Args:
+        other: nothing was observed, and the record is not of what was looked for.
+    """
     if sentinel is None:
         state = NONE if observed is None else UNRECORDED
         return Verified(target.name, state, "", observed.differences if observed else ())
     if observed is None:
-        return Verified(target.name, GONE, sentinel.value)
+        have = " ".join(sentinel.value.split())
+        changed = (Difference("value", have, LATER),) if other else ()
+        return Verified(target.name, DIFFERS if other else GONE, sentinel.value, changed)
     found = observed.differences
     # A value that a file or another target gives changes with that, and is no matter of AWS.
-    if target.remove and not target.files and observed.value != sentinel.value:
+    if not target.files and not target.always and observed.value != sentinel.value:
         found = (Difference("value", sentinel.value, observed.value), *found)
     return Verified(target.name, DIFFERS if found else SAME, sentinel.value, found)
