@@ -36,15 +36,20 @@ def trust_policy(account: str = "") -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [statement]}, sort_keys=True)
 
 
-def trusts_lambda(document: Any) -> bool:
-    """Whether a trust policy, decoded or as text, lets Lambda assume its role."""
+def trusts_lambda(document: Any, account: str) -> bool:
+    """Whether a trust policy lets Lambda assume its role for functions of the role's account.
+
+    Args:
+        document: decoded, or as text.
+        account: the role's account.
+    """
     if isinstance(document, str):
         try:
             document = json.loads(document)
         except ValueError:
             return False
     statements = document.get("Statement", []) if isinstance(document, dict) else []
-    return any(_lets_lambda(s) for s in _listed(statements) if isinstance(s, dict))
+    return any(_lets_lambda(s, account) for s in _listed(statements) if isinstance(s, dict))
 
 
 def is_other_wording(document: Any, account: str, limited: bool) -> bool:
@@ -64,14 +69,26 @@ def is_other_wording(document: Any, account: str, limited: bool) -> bool:
         return False
 
 
-def _lets_lambda(statement: Mapping[str, Any]) -> bool:
+def _lets_lambda(statement: Mapping[str, Any], account: str) -> bool:
     principal = statement.get("Principal", {})
     services = principal.get("Service", []) if isinstance(principal, dict) else []
     return (
         statement.get("Effect") == "Allow"
         and PRINCIPAL in _listed(services)
         and any(action in ASSUMING for action in _listed(statement.get("Action", [])))
+        and not _is_of_others(statement.get("Condition"), account)
     )
+
+
+def _is_of_others(condition: Any, account: str) -> bool:
+    """Whether a condition is for functions of other accounts alone."""
+    equals = condition.get("StringEquals") if isinstance(condition, dict) else None
+    accounts = [
+        _listed(value)
+        for key, value in (equals.items() if isinstance(equals, dict) else ())
+        if str(key).lower() == "aws:sourceaccount"
+    ]
+    return any(account not in listed for listed in accounts)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -117,7 +134,7 @@ def find_role(ctx: Context) -> Observed | None:
     have = tags.from_list(role.get("Tags", []))
     ours = tags.is_ours(have)
     found = tags.differences(have, ctx.settings.tags) if ctx.stated("tags") else []
-    if not trusts_lambda(role.get("AssumeRolePolicyDocument")):
+    if not trusts_lambda(role.get("AssumeRolePolicyDocument"), ctx.account()):
         if not ours:
             raise ConflictError(
                 f"The role {name} exists and does not trust Lambda; lambdaimg did not make it.",

@@ -36,3 +36,15 @@ def test_the_source_account_is_a_condition_that_can_be_turned_off_and_on(kit: Ki
     iam.update_assume_role_policy(RoleName=f"{project.name}-role", PolicyDocument=json.dumps(bare))
     project.run("lambda-role").ok()
     assert trust(project) == limited
+
+
+def test_a_trust_for_another_account_s_functions_is_none(kit: Kit) -> None:
+    project = kit.project(source_account="true")
+    project.run("lambda-role").ok()
+    limited = trust(project)
+    iam, name = kit.client("iam"), f"{project.name}-role"
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=trust_policy("210987654321"))
+    differs = project.run("diff", "lambda-role")
+    assert (differs.status, "trust policy" in differs.out) == (4, True)
+    project.run("lambda-role").ok()
+    assert trust(project) == limited

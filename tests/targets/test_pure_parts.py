@@ -71,8 +71,8 @@ def test_the_trust_policy_trusts_lambda_alone() -> None:
         (statement,) = document["Statement"]
         assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
         assert statement["Action"] == "sts:AssumeRole"
-        assert trusts_lambda(document)
-        assert trusts_lambda(trust_policy(account))
+        assert trusts_lambda(document, "123456789012")
+        assert trusts_lambda(trust_policy(account), "123456789012")
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
 
 
@@ -87,6 +87,10 @@ def test_the_trust_policy_trusts_lambda_alone() -> None:
         ({"Principal": {"AWS": "*"}}, False),
         ({"Principal": "*"}, False),
         ({"Action": "sts:TagSession"}, False),
+        ({"Condition": {"StringEquals": {"aws:SourceAccount": ["1", "123456789012"]}}}, True),
+        ({"Condition": {"StringEquals": {"AWS:SourceAccount": "210987654321"}}}, False),
+        ({"Condition": {"ArnLike": {"aws:SourceArn": "arn:aws:lambda:*"}}}, True),
+        ({"Condition": {"StringEquals": None}}, True),
     ],
 )
 def test_which_documents_trust_lambda(statement: dict[str, Any], trusts: bool) -> None:
@@ -95,9 +99,9 @@ def test_which_documents_trust_lambda(statement: dict[str, Any], trusts: bool) -
         "Principal": {"Service": "lambda.amazonaws.com"},
         "Action": "sts:AssumeRole",
     } | statement
-    assert trusts_lambda({"Statement": [whole]}) is trusts
-    assert trusts_lambda({"Statement": whole}) is trusts
-    assert trusts_lambda(json.dumps({"Statement": [{}, whole]})) is trusts
+    assert trusts_lambda({"Statement": [whole]}, "123456789012") is trusts
+    assert trusts_lambda({"Statement": whole}, "123456789012") is trusts
+    assert trusts_lambda(json.dumps({"Statement": [{}, whole]}), "123456789012") is trusts
 
 
 def test_only_the_kit_s_own_wording_of_the_trust_is_changed() -> None:
@@ -111,21 +115,18 @@ def test_only_the_kit_s_own_wording_of_the_trust_is_changed() -> None:
     assert is_other_wording(json.loads(bare), account, True)
 
 
+KEYS = ("Statement", "Principal", "Service", "Action", "Effect", "Condition", "StringEquals",
+        "aws:SourceAccount")  # fmt: skip
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: (
-        st.lists(inner)
-        | st.dictionaries(
-            st.sampled_from(["Statement", "Principal", "Service", "Action", "Effect"]), inner
-        )
-    ),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=8,
 )
 
 
 @given(JSON)
 def test_any_document_is_judged(document: Any) -> None:
-    assert trusts_lambda(document) in (True, False)
+    assert trusts_lambda(document, "123456789012") in (True, False)
 
 
 # --- queue and trigger ----------------------------------------------------------------------------
