@@ -30,6 +30,7 @@ def get_function(run: Run, package: str) -> dict[str, Any] | None:
 
     Raises:
         ConflictError: there is one of the other package type.
+        AccessDeniedError: its tags, which tell what of it is the kit's, are kept back.
     """
     name = run.settings.function_name
     try:
@@ -43,6 +44,12 @@ def get_function(run: Run, package: str) -> dict[str, Any] | None:
         raise ConflictError(
             f"The function {name} exists as {KINDS[found]}; its package type cannot change.",
             hint="Choose another function_name, or delete the function first.",
+        )
+    if answer.get("TagsError"):
+        raise AccessDeniedError(
+            f"AWS does not tell the tags of the function {name}: "
+            f"{answer['TagsError'].get('Message') or 'no reason given'}",
+            hint="Allow lambda:ListTags on it.",
         )
     return answer
 

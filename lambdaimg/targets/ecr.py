@@ -123,6 +123,7 @@ ECR_REPO: Target[Context] = Target(
     in_use=users,
     permissions=(
         "ecr:DescribeRepositories",
+        "ecr:ListTagsForResource",
         "ecr:CreateRepository",
         "ecr:TagResource",
         "ecr:PutImageScanningConfiguration",
@@ -132,6 +133,5 @@ ECR_REPO: Target[Context] = Target(
         "ecr:DeleteRepository",
         "lambda:ListFunctions",
         "lambda:GetFunction",
-        "ecr:ListTagsForResource",
     ),
 )

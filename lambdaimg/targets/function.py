@@ -138,6 +138,7 @@ LAMBDA_FUNCTION: Target[Context] = Target(
     owned=lambda _ctx, observed: is_ours(observed.facts.get("Tags") or {}),
     permissions=(
         "lambda:GetFunction",
+        "lambda:ListTags",
         "lambda:GetFunctionConfiguration",
         "lambda:CreateFunction",
         "lambda:UpdateFunctionConfiguration",
@@ -196,6 +197,7 @@ UPDATE_FUNCTION: Target[Context] = Target(
     act=update_function,
     permissions=(
         "lambda:GetFunction",
+        "lambda:ListTags",
         "lambda:GetFunctionConfiguration",
         "lambda:UpdateFunctionCode",
         "lambda:UpdateFunctionConfiguration",

@@ -158,6 +158,7 @@ QUEUE: Target[Context] = Target(
     permissions=(
         "sqs:GetQueueUrl",
         "sqs:GetQueueAttributes",
+        "sqs:ListQueueTags",
         "sqs:CreateQueue",
         "sqs:TagQueue",
         "sqs:SetQueueAttributes",
@@ -165,6 +166,5 @@ QUEUE: Target[Context] = Target(
     removal=(
         "sqs:DeleteQueue",
         "lambda:ListEventSourceMappings",
-        "sqs:ListQueueTags",
     ),
 )

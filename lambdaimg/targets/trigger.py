@@ -323,8 +323,5 @@ LAMBDA_SQS_TRIGGER: Target[Context] = Target(
         "lambda:CreateEventSourceMapping",
         "lambda:UpdateEventSourceMapping",
     ),
-    removal=(
-        "lambda:DeleteEventSourceMapping",
-        "lambda:ListTags",
-    ),
+    removal=("lambda:DeleteEventSourceMapping",),
 )

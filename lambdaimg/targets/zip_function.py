@@ -240,6 +240,7 @@ ZIP_FUNCTION: Target[Context] = Target(
     owned=lambda _ctx, observed: is_ours(observed.facts.get("Tags") or {}),
     permissions=(
         "lambda:GetFunction",
+        "lambda:ListTags",
         "lambda:GetFunctionConfiguration",
         "lambda:CreateFunction",
         "lambda:UpdateFunctionConfiguration",
@@ -297,6 +298,7 @@ ZIP_UPDATE: Target[Context] = Target(
     act=update_function,
     permissions=(
         "lambda:GetFunction",
+        "lambda:ListTags",
         "lambda:GetFunctionConfiguration",
         "lambda:UpdateFunctionCode",
         "lambda:UpdateFunctionConfiguration",
