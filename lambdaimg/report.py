@@ -29,7 +29,9 @@ ACTION_WIDTH = 12
 OUTPUT_LINES = 8
 SHOWN_SECONDS = 0.05
 # Control sequences in a build's output or a function's log must not drive the terminal.
-CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]")
+CONTROL = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What JSON leaves as it is in a text.
+UNESCAPED = re.compile(r"[\x7f-\x9f]")
 COLORS = {"bold red": "1;31", "dim": "2", "cyan": "36", "yellow": "33", "green": "32"}
 PREVIEWS = (Action.WOULD_CREATE, Action.WOULD_UPDATE)
 STYLES = {
@@ -335,4 +337,5 @@ def table(rows: Sequence[Sequence[str]], head: Sequence[str]) -> str:
 
 def pretty_json(document: Any) -> str:
     """A document as a person reads it."""
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    return UNESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -9,7 +9,7 @@ import pytest
 from lambdaimg import sizes
 from lambdaimg.errors import BuildError, SettingsError
 from lambdaimg.make.target import Action, Outcome
-from lambdaimg.report import Report, clean, fitted, last_state, line_of, short, table
+from lambdaimg.report import Report, clean, fitted, last_state, line_of, pretty_json, short, table
 
 BUILT = Outcome("image", Action.BUILT, "sha256:" + "a" * 64, "x changed", "9 MB", 1.25)
 
@@ -64,6 +64,11 @@ def test_values_for_the_eye() -> None:
 
 def test_control_characters_go() -> None:
     assert clean("a\x1b[31mb\x1b]0;title\x07c\x00d\te\n") == "ab0;titlecd\te\n"
+    # Terminals take these characters for the same, and no JSON needs to escape them.
+    assert clean("a\x9b31mb\x9d0;title\x9cc\x85é") == "ab0;titlecé"
+    document = {"é": "\x9b31m\x7f\x1b"}
+    assert pretty_json(document) == '{\n  "é": "\\u009b31m\\u007f\\u001b"\n}'
+    assert json.loads(pretty_json(document)) == document
 
 
 def test_of_a_line_that_was_written_over_its_last_state_is_shown() -> None:
