@@ -8,6 +8,7 @@ read by `plain`; help, completion, mistakes and all else are Typer's, in `app`. 
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from dataclasses import dataclass
@@ -252,6 +253,9 @@ def main() -> None:
     """The `lambdaimg` command."""
     from lambdaimg import plain
 
+    # What a terminal cannot show, or no encoding can hold, is shown as an escape.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     # A run of targets is over before collecting garbage would pay for itself.
     gc.disable()
     completing = any(name.endswith("_COMPLETE") for name in os.environ)

@@ -157,3 +157,9 @@ def test_a_payload_that_a_flag_names_is_found_from_here(
     (folder / "p.json").write_text("{nope}")
     result = lambdaimg("invoke", "--payload", "p.json", folder=folder)
     assert "p.json is not JSON" in result.stderr
+
+
+def test_what_cannot_be_shown_is_shown_as_an_escape(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    (tmp_path / "lambdaimg.toml").write_text('description = "grüße ☃"\n', "utf-8")
+    shown = lambdaimg("settings", PYTHONIOENCODING="ascii").ok()
+    assert r"gr\xfc\xdfe \u2603" in shown.stdout
