@@ -89,16 +89,28 @@ class Clients:
         """The access key id in use, which names the account's credentials and is no secret.
 
         Raises:
-            CredentialsError: there are no credentials.
+            CredentialsError: there are no credentials, or none that can be used.
         """
-        credentials = self.session.get_credentials()
-        if credentials is None:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            credentials = self.session.get_credentials()
+            frozen = credentials and credentials.get_frozen_credentials()
+        except BotoCoreError:
+            raise
+        except (OSError, ValueError) as error:
+            # What the user's configuration names is not there, or says what nobody understands.
+            raise CredentialsError(
+                f"The AWS credentials could not be fetched: {error}",
+                hint="Look at what the profile names: credential_process, web_identity_token_file.",
+            ) from error
+        if frozen is None:
             raise CredentialsError(
                 "There are no AWS credentials.",
                 hint="Run `aws configure` or `aws sso login`, set AWS_PROFILE, "
                 "or use --local, which needs none.",
             )
-        return str(credentials.get_frozen_credentials().access_key)
+        return str(frozen.access_key)
 
     def client(
         self, service: str, read_timeout: float = READ_TIMEOUT_S, retries: bool = True
@@ -109,11 +121,16 @@ class Clients:
             read_timeout: seconds to wait for an answer.
             retries: whether boto3 may send a request again. Never for an invocation, which
                 would run the function twice (boto/boto3#1104).
+
+        Raises:
+            CredentialsError: there are no credentials, or none that can be used.
+            SettingsError: an endpoint is none.
         """
         key = (service, (read_timeout, retries))
         with self._lock:
             if key not in self._clients:
                 from botocore.config import Config
+                from botocore.exceptions import BotoCoreError
 
                 self.access_key_id()
                 attempts = MAX_ATTEMPTS if retries else 1
@@ -124,9 +141,17 @@ class Clients:
                     max_pool_connections=POOL,
                     user_agent_extra=f"lambdaimg/{__version__}",
                 )
-                made = self.session.create_client(
-                    service, endpoint_url=self.access.endpoint or None, config=config
-                )
+                try:
+                    made = self.session.create_client(
+                        service, endpoint_url=self.access.endpoint or None, config=config
+                    )
+                except BotoCoreError:
+                    raise
+                except ValueError as error:
+                    raise SettingsError(
+                        f"The client for {service} cannot be made: {error}",
+                        hint="An endpoint (AWS_ENDPOINT_URL) begins with http:// or https://.",
+                    ) from error
                 made.meta.events.register("after-call", refuse_pages)
                 if self.calls is not None:
                     watch(made, self.calls)

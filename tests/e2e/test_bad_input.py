@@ -86,6 +86,24 @@ def test_an_unknown_region_and_profile(project: Project) -> None:
     refused(nobody, 2, "profile", "nobody")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    ["credential_process = echo nonsense", "credential_process = /no/such/program",
+     "role_arn = arn:aws:iam::123456789012:role/x\nweb_identity_token_file = /no/such/token"],
+)  # fmt: skip
+def test_a_profile_that_leads_to_no_credentials(project: Project, lines: str) -> None:
+    config = project.folder / "aws-config"
+    config.write_text(f"[default]\n{lines}\n")
+    result = project.command("ecr-repo", AWS_CONFIG_FILE=str(config))
+    refused(result, 1, "credentials could not be fetched", "credential_process")
+
+
+@pytest.mark.parametrize("endpoint", ["localhost:4566", "nonsense", "http://"])
+def test_an_endpoint_that_is_none(project: Project, endpoint: str) -> None:
+    variables = {**project.aws.variables, "AWS_ENDPOINT_URL": endpoint}
+    refused(project.command("ecr-repo", **variables), 2, endpoint, "AWS_ENDPOINT_URL")
+
+
 def test_a_dockerfile_that_fails(project: Project) -> None:
     dockerfile = project.folder / "Dockerfile"
     dockerfile.write_text("FROM debian:trixie-slim\n\n# why\nRUN echo telling words; exit 7\n")
