@@ -121,15 +121,31 @@ def refuse_shared(ctx: Context, name: str) -> None:
         if is_code(error, "RepositoryPolicyNotFoundException"):
             return
         raise
-    own = ctx.account()
-    # Lambda's own statement names this account's functions by their ARNs.
-    accounts = set(re.findall(r"(?<!\d)\d{12}(?!\d)", json.dumps(json.loads(text))))
-    if accounts - {own}:
+    if others := sharers(json.loads(text), ctx.account()):
         raise ConflictError(
-            f"The repository {name} is shared with {', '.join(sorted(accounts - {own}))}; what "
-            "functions there run cannot be seen from here.",
+            f"The repository {name} is shared with {', '.join(others)}; what functions there run "
+            "cannot be seen from here.",
             hint="Remove images by hand, or take the other accounts out of its policy.",
         )
+
+
+def sharers(policy: Any, own: str) -> list[str]:
+    """The other accounts that a repository's policy speaks of, or all of them. Pure.
+
+    Args:
+        policy: the decoded document.
+        own: the repository's account.
+    """
+    # Lambda's own statement names this account's functions by their ARNs.
+    found = set(re.findall(r"(?<!\d)\d{12}(?!\d)", json.dumps(policy))) - {own}
+    statements = policy.get("Statement", [])
+    for statement in statements if isinstance(statements, list) else [statements]:
+        principal = statement.get("Principal", {})
+        named = principal.get("AWS", []) if isinstance(principal, dict) else principal
+        everybody = "*" in named if isinstance(named, list) else named == "*"
+        if statement.get("Effect") == "Allow" and everybody:
+            found.add("every account")
+    return sorted(found)
 
 
 def live_digests(ctx: Context) -> set[str]:

@@ -13,6 +13,7 @@ import jsonschema
 import pytest
 from botocore.exceptions import ClientError
 
+from lambdaimg.commands.prune import sharers
 from tests.faults.kit import BASIC, FOREIGN, S3, SQS, Ended, Kit, Point, Project
 from tests.support.faults import ALWAYS, AwsFailure, Rewrite
 
@@ -415,3 +416,26 @@ def test_prune_refuses_a_repository_that_others_share(deployed: Project) -> None
     ecr.set_repository_policy(repositoryName=deployed.name, policyText=policy)
     refused = deployed.run("prune", "--yes")
     assert (refused.status, "111122223333" in refused.err) == (1, True)
+
+
+OWN, OTHER = "000000000000", "111122223333"
+ARN_LIKE = {"StringLike": {"aws:sourceArn": f"arn:aws:lambda:eu-west-1:{OWN}:function:*"}}
+LAMBDA_S = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
+            "Condition": ARN_LIKE}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("statement", "others"),
+    [
+        (LAMBDA_S, []),
+        ({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{OWN}:root"}}, []),
+        ({"Effect": "Allow", "Principal": {"AWS": [OWN, OTHER]}}, [OTHER]),
+        ({"Effect": "Allow", "Principal": "*"}, ["every account"]),
+        ({"Effect": "Allow", "Principal": {"AWS": "*"}}, ["every account"]),
+        ({"Effect": "Allow", "Principal": {"AWS": [OWN, "*"]}}, ["every account"]),
+        ({"Effect": "Deny", "Principal": "*"}, []),
+    ],
+)
+def test_with_whom_a_policy_shares(statement: dict[str, Any], others: list[str]) -> None:
+    for statements in (statement, [LAMBDA_S, statement]):
+        assert sharers({"Version": "2012-10-17", "Statement": statements}, OWN) == others
