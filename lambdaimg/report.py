@@ -48,6 +48,14 @@ def clean(text: str) -> str:
     return CONTROL.sub("", text)
 
 
+def in_lines(text: str) -> str:
+    """A function's log with every line on a line of its own.
+
+    Runtimes put carriage returns between the lines of a trace, so that it is one event of the log.
+    """
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def last_state(line: str) -> str:
     """A line as a terminal shows it in the end: what a carriage return wrote over is left out."""
     return clean(line.rstrip("\r").rpartition("\r")[2])

@@ -22,7 +22,7 @@ import typer
 
 from lambdaimg.emulator.protocol import MAX_TAIL, FunctionSpec
 from lambdaimg.errors import DockerError, NoEngineError, ProjectError, UsageError
-from lambdaimg.report import clean, is_terminal
+from lambdaimg.report import clean, in_lines, is_terminal
 from lambdaimg.session import Session
 
 if TYPE_CHECKING:
@@ -395,7 +395,7 @@ class Log:
                 self._write(request_id, source, lines + newline)
 
     def _write(self, request_id: str, source: str, data: bytes) -> None:
-        text = data.decode("utf-8", "replace")
+        text = in_lines(data.decode("utf-8", "replace"))
         if self._clean:
             text = clean(text)
         if self._name_requests and source != "platform":

@@ -18,7 +18,7 @@ from lambdaimg import share
 from lambdaimg.aws.errors import is_code
 from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, FunctionFailedError, ProjectError, UsageError
-from lambdaimg.report import clean, is_terminal, pretty_json
+from lambdaimg.report import clean, in_lines, is_terminal, pretty_json
 from lambdaimg.session import Session
 
 # Lambda's longest time limit is 900 s.
@@ -99,7 +99,7 @@ def answered(
     body: bytes = answer["Payload"].read()
     tail = base64.b64decode(answer.get("LogResult") or "").decode("utf-8", "replace")
     if log and tail and not session.as_json:
-        print(clean(tail).rstrip("\n"), file=sys.stderr)
+        print(clean(in_lines(tail)).rstrip("\n"), file=sys.stderr)
     if answer.get("FunctionError"):
         if not session.as_json and not is_terminal(sys.stdout):
             show(body)

@@ -12,7 +12,7 @@ import typer
 from lambdaimg.aws.errors import is_code
 from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, UsageError
-from lambdaimg.report import clean
+from lambdaimg.report import clean, in_lines
 from lambdaimg.session import Session
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -41,7 +41,7 @@ def run(
         for event in events:
             found.append(event)
             if not session.as_json:
-                print(clean(event["message"]).rstrip("\n"), flush=True)
+                print(told(event["message"]), flush=True)
         if not follow:
             break
         log.context.waiter.sleep(POLL_S)
@@ -60,7 +60,7 @@ def run_each(
         for name, event in sorted(news, key=lambda pair: pair[1]["timestamp"]):
             found[name].append(event)
             if not session.as_json:
-                print(f"{name:<{width}}  {clean(event['message'])}".rstrip(), flush=True)
+                print(told(event["message"], f"{name:<{width}}  "), flush=True)
         if not follow:
             break
         session.shared_context().waiter.sleep(POLL_S)
@@ -131,6 +131,12 @@ def next_start(start: int, shown: Iterable[int]) -> int:
         shown: the times of the events that are known.
     """
     return max(start, max(shown, default=0) - LATE_MS)
+
+
+def told(message: str, head: str = "") -> str:
+    """An event of the log as lines, each with `head` before it. Pure."""
+    lines = clean(in_lines(message)).rstrip("\n").split("\n")
+    return "\n".join((head + line).rstrip() for line in lines)
 
 
 def seconds_of(span: str) -> int:

@@ -348,3 +348,12 @@ def test_the_log_names_requests_and_keeps_lines_whole(capsys: pytest.CaptureFixt
         "END RequestId: 12345678-9\n"
     )
     assert log.tail.endswith("END RequestId: 12345678-9\n")
+
+
+def test_a_trace_in_the_log_stands_in_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    log = Log(name_requests=True)
+    log("12345678-9", "stderr", b"[ERROR] KeyError: 'x'\rTraceback:\r  File\r\n")
+    assert capsys.readouterr().err == (
+        "12345678  [ERROR] KeyError: 'x'\n12345678  Traceback:\n12345678    File\n"
+    )
+    assert "\rTraceback" in log.tail, "as the function wrote it"

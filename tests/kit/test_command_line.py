@@ -9,7 +9,7 @@ import pytest
 
 from lambdaimg.cli import COMMANDS, target_settings
 from lambdaimg.commands.init import names_of
-from lambdaimg.commands.logs import seconds_of
+from lambdaimg.commands.logs import seconds_of, told
 from lambdaimg.errors import UsageError
 from lambdaimg.settings import FIELDS
 from lambdaimg.targets import TARGETS
@@ -129,6 +129,11 @@ def test_spans_of_time() -> None:
     assert [seconds_of(x) for x in ("30s", "10m", "2h", "1d")] == [30, 600, 7200, 86_400]
     with pytest.raises(UsageError):
         seconds_of("soon")
+
+
+def test_a_trace_is_one_event_of_the_log_and_stands_in_lines() -> None:
+    assert told("[ERROR] x\rTraceback:\r  File\n") == "[ERROR] x\nTraceback:\n  File"
+    assert told("one\rtwo\n", "mail  ") == "mail  one\nmail  two"
 
 
 def test_mistakes_in_the_command_line_are_json_too(lambdaimg: CommandLine) -> None:

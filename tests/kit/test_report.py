@@ -9,7 +9,17 @@ import pytest
 from lambdaimg import sizes
 from lambdaimg.errors import BuildError, SettingsError
 from lambdaimg.make.target import Action, Outcome
-from lambdaimg.report import Report, clean, fitted, last_state, line_of, pretty_json, short, table
+from lambdaimg.report import (
+    Report,
+    clean,
+    fitted,
+    in_lines,
+    last_state,
+    line_of,
+    pretty_json,
+    short,
+    table,
+)
 
 BUILT = Outcome("image", Action.BUILT, "sha256:" + "a" * 64, "x changed", "9 MB", 1.25)
 
@@ -69,6 +79,10 @@ def test_control_characters_go() -> None:
     document = {"é": "\x9b31m\x7f\x1b"}
     assert pretty_json(document) == '{\n  "é": "\\u009b31m\\u007f\\u001b"\n}'
     assert json.loads(pretty_json(document)) == document
+
+
+def test_a_log_is_in_lines() -> None:
+    assert in_lines("a\rb\r\nc\n") == "a\nb\nc\n"
 
 
 def test_of_a_line_that_was_written_over_its_last_state_is_shown() -> None:
