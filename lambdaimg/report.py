@@ -239,6 +239,15 @@ class Report:
             for line in lines:
                 self._print(clean(self.hide(line)), "dim", file=sys.stderr)
 
+    def log(self, text: str) -> bool:
+        """A function's log, on stderr; with `--json` it is part of the document. Whether shown."""
+        if self.as_json:
+            return False
+        self.close()
+        with self._lock:
+            self._print(clean(in_lines(text)).rstrip("\n"), "", file=sys.stderr)
+        return True
+
     def close(self) -> None:
         """Ends the live display; nothing where there is none."""
         with self._lock:

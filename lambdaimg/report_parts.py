@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from lambdaimg.make.target import Action, Outcome
-from lambdaimg.report import NAME_WIDTH, Report
+from lambdaimg.report import NAME_WIDTH, Report, in_lines
 
 
 class FunctionReport:
@@ -55,6 +56,8 @@ class FunctionReport:
         self.outcomes.append(outcome)
         news = outcome.action is not Action.UP_TO_DATE and not outcome.who
         shown = news or self._report.verbose or outcome.target == self._named
+        if outcome.who:
+            outcome = replace(outcome, detail=f"with {outcome.who}", seconds=0.0)
         self._report.ended(outcome, self._label(outcome.target), shown)
 
     def restarted(self, why: str) -> None:
@@ -96,6 +99,11 @@ class Kept(Report):
     def note(self, text: str) -> None:
         """A remark about the function's run."""
         self._whole.note(f"{self.function}: {text}")
+
+    def log(self, text: str) -> bool:
+        """The function's log, its name before each line. Whether shown."""
+        lines = in_lines(text).rstrip("\n").split("\n")
+        return self._whole.log("\n".join(f"{self.function}: {line}" for line in lines))
 
     def result(self, command: str, result: Any = None, text: str | None = None) -> None:
         """The end of the command for this function."""

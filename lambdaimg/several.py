@@ -30,6 +30,7 @@ from lambdaimg.targets import TABLES
 # As many as there are connections to AWS.
 AT_ONCE = 16
 AGAIN = "Mend the cause, then run the same command again: it does the rest."
+ALONE = "Mend the cause; --function NAME does it for that function alone."
 
 
 @dataclass
@@ -224,15 +225,19 @@ def each_by_itself(
         session.shared_context().cancel()
 
     interrupted = side_by_side([working(*pair) for pair in pairs], cancel)
-    if not session.as_json:
-        texts = [text_of(part) for part in parts if part.over and part.error is None]
+    texts = [text_of(part) for part in parts if part.over and part.error is None]
+    if texts and not session.as_json:
         session.report.line("\n".join(texts))
-    finish(session, parts, interrupted)
+    finish(session, parts, interrupted, resumes=False)
 
 
 def text_of(part: Part) -> str:
     """A function's result under its name."""
-    text = pretty_json(part.result) if part.text is None else part.text
+    return under_name(part, pretty_json(part.result) if part.text is None else part.text)
+
+
+def under_name(part: Part, text: str) -> str:
+    """Text under a function's name. Pure."""
     lines = "\n".join(f"  {line}".rstrip() for line in text.split("\n"))
     return f"{part.name} ({part.function_name})\n{lines}"
 
@@ -285,11 +290,14 @@ def side_by_side(works: Sequence[Callable[[], None]], cancel: Callable[[], None]
     return False
 
 
-def finish(session: Session, parts: Sequence[Part], interrupted: bool = False) -> None:
+def finish(
+    session: Session, parts: Sequence[Part], interrupted: bool = False, resumes: bool = True
+) -> None:
     """Reports what became of all functions.
 
     Args:
         interrupted: the user interrupted; failures that this led to are told in JSON alone.
+        resumes: the same command does only what is left, when it is given again.
 
     Raises:
         FunctionsError: some of them failed.
@@ -301,29 +309,20 @@ def finish(session: Session, parts: Sequence[Part], interrupted: bool = False) -
             part.failed(InterruptedRunError("Interrupted."))
     result = {"functions": [part.as_dict(session.report) for part in parts]}
     if interrupted:
-        raise InterruptedRunError(
-            "Interrupted.",
-            hint="Run the same command again: it goes on from here.",
-            result=result,
-        )
+        hint = "Run the same command again: it goes on from here." if resumes else ""
+        raise InterruptedRunError("Interrupted.", hint, result=result)
     failed = [part for part in parts if part.error]
     for error, those in alike(failed):
         session.report.problem(error, f"{', '.join(those)}: ")
     if failed:
         names = ", ".join(part.name for part in failed)
-        raise functions_error(
-            f"{len(failed)} of {functions(len(parts))} failed: {names}.", result, parts
-        )
+        message = f"{len(failed)} of {functions(len(parts))} failed: {names}."
+        error = FunctionsError(message, AGAIN if resumes else ALONE, result=result)
+        error.exit_status = status_of(parts)
+        raise error
     session.report.result(session.command, result)
     if status := status_of(parts):
         raise SystemExit(status)
-
-
-def functions_error(message: str, result: Any, parts: Sequence[Part]) -> FunctionsError:
-    """The error that ends the whole run."""
-    error = FunctionsError(message, AGAIN, result=result)
-    error.exit_status = status_of(parts)
-    return error
 
 
 def status_of(parts: Sequence[Part]) -> int:

@@ -18,7 +18,7 @@ from lambdaimg import share
 from lambdaimg.aws.errors import is_code
 from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, FunctionFailedError, ProjectError, UsageError
-from lambdaimg.report import clean, in_lines, is_terminal, pretty_json
+from lambdaimg.report import clean, is_terminal, pretty_json
 from lambdaimg.session import Session
 
 # Lambda's longest time limit is 900 s.
@@ -98,14 +98,13 @@ def answered(
         return
     body: bytes = answer["Payload"].read()
     tail = base64.b64decode(answer.get("LogResult") or "").decode("utf-8", "replace")
-    if log and tail and not session.as_json:
-        print(clean(in_lines(tail)).rstrip("\n"), file=sys.stderr)
+    told = bool(log and tail) and session.report.log(tail)
     if answer.get("FunctionError"):
         if not session.as_json and not is_terminal(sys.stdout):
             show(body)
-        raise function_failed(session, answer, body, tail)
+        raise function_failed(answer, body, tail, told)
     if session.as_json:
-        session.report.result("invoke", {**result_of(answer, body), "log": tail})
+        session.report.result("invoke", {**result_of(answer, body), "log": tail}, readable(body))
     else:
         show(body)
 
@@ -243,19 +242,24 @@ def result_of(answer: dict[str, Any], body: bytes) -> dict[str, Any]:
 def show(body: bytes) -> None:
     """The answer: pretty on a terminal, byte for byte in a pipe."""
     if is_terminal(sys.stdout):
-        try:
-            print(pretty_json(json.loads(body)) if body else "")
-        except ValueError:
-            print(clean(body.decode("utf-8", "replace")))
+        print(readable(body))
     else:
         sys.stdout.buffer.write(body)
         sys.stdout.buffer.flush()
 
 
+def readable(body: bytes) -> str:
+    """The answer for the eye. Pure."""
+    try:
+        return pretty_json(json.loads(body)) if body else ""
+    except ValueError:
+        return clean(body.decode("utf-8", "replace"))
+
+
 def function_failed(
-    session: Session, answer: dict[str, Any], body: bytes, tail: str
+    answer: dict[str, Any], body: bytes, tail: str, told: bool = False
 ) -> FunctionFailedError:
-    """The function's error: its type, message and trace, and the end of its log."""
+    """The function's error: its type, message and trace, and the end of its log unless `told`."""
     try:
         error = json.loads(body)
     except ValueError:
@@ -266,7 +270,7 @@ def function_failed(
     message = error.get("errorMessage") or body.decode("utf-8", "replace") or "no message"
     trace = error.get("stackTrace") or []
     lines = [str(line).rstrip("\n") for line in trace] if isinstance(trace, list) else []
-    if tail:
+    if tail and not told:
         lines += ["", "log:", *tail.rstrip().splitlines()]
     return FunctionFailedError(
         f"The function failed: {kind}: {message}",

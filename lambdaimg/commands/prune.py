@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -33,37 +34,136 @@ def run(
         ConflictError: functions of other accounts may use the repository, which nobody here sees.
         AwsError: something could not be removed; all else was.
     """
-    context = session.context()
-    store = context.store()
-    keep = session.settings.keep_images
-    with store.locked(session.settings.lock_wait, lambda who: session.report.note(f"After {who}.")):
-        deployed = store.read("deploy")
-        live = live_digests(context) | ({digest(deployed.value)} if deployed else set())
-        decisions = decide(of_answer(described(context)), live, keep)
-        doomed = [decision for decision in decisions if not decision.why]
+    repository = Repository([session])
+    with repository.locked(session):
+        repository.look(live_digests(repository.context))
         if not session.as_json:
-            session.report.line(listing(decisions))
-        if doomed and not dry_run:
-            if not yes:
-                make_sure(f"Remove {len(doomed)} of them?", session.as_json)
-            remove(context, [decision.image.digest for decision in doomed])
-    freed = sum(decision.image.size for decision in doomed)
-    result = {
-        "keep": keep,
-        "removed": [] if dry_run else [decision.image.digest for decision in doomed],
-        "bytes": 0 if dry_run else freed,
-        "images": [row(decision) for decision in decisions],
-    }
-    text = f"{len(doomed)} removed, {sizes.text(freed)} freed" if doomed and not dry_run else None
-    session.report.result("prune", result, text)
+            session.report.line(listing(repository.decisions))
+        if agreed(session, [repository], yes, dry_run):
+            repository.remove()
+    session.report.result("prune", repository.result, repository.text or None)
 
 
 def run_each(session: Session, sessions: list[Session], yes: bool, dry_run: bool) -> None:
-    """Prunes the repository of each function, each repository once."""
-    firsts = {one.settings.repository: one for one in reversed(sessions)}
-    several.each_by_itself(
-        session, [*reversed(firsts.values())], lambda one: run(one, yes, dry_run)
-    )
+    """Prunes the repository of each function, each repository once, after asking once.
+
+    Raises:
+        FunctionsError: some could not be pruned; all else was.
+        UsageError, InterruptedRunError: nobody can be asked, or the answer was no.
+    """
+    by_name: dict[str, list[Session]] = {}
+    for one in sessions:
+        by_name.setdefault(one.settings.repository, []).append(one)
+    repositories = [Repository(users) for users in by_name.values()]
+    with ExitStack() as locks:
+        # All in one order, so that two runs do not wait for each other.
+        for repository in sorted(repositories, key=lambda each: each.settings.function_name):
+            locks.enter_context(repository.locked(session))
+        live = live_digests(repositories[0].context)
+        for repository in repositories:
+            with repository.failures():
+                repository.look(live)
+            if repository.part.error is None and not session.as_json:
+                session.report.line(several.under_name(repository.part, repository.listing))
+        if agreed(session, repositories, yes, dry_run):
+            for repository in repositories:
+                with repository.failures():
+                    repository.remove()
+                if repository.text:
+                    session.report.line(f"{repository.part.name}: {repository.text}")
+    for repository in repositories:
+        repository.conclude()
+    several.finish(session, [repository.part for repository in repositories])
+
+
+class Repository:
+    """A repository, and what is to become of its images.
+
+    Args:
+        users: sessions of the functions whose images it has, one at least.
+    """
+
+    def __init__(self, users: Sequence[Session]) -> None:
+        first = users[0]
+        self.settings = first.settings
+        self.context = first.context()
+        self.part = several.Part(first.function, first.settings.function_name)
+        self.decisions: list[Decision] = []
+        self.removed: list[str] = []
+        self._users = users
+
+    @property
+    def doomed(self) -> list[Decision]:
+        """The images that go."""
+        return [decision for decision in self.decisions if not decision.why]
+
+    @property
+    def listing(self) -> str:
+        """The images, as a table."""
+        return listing(self.decisions)
+
+    @property
+    def text(self) -> str:
+        """What became of it; empty where nothing was removed."""
+        count = len(self.removed)
+        return f"{count} removed, {sizes.text(self._freed)} freed" if count else ""
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """What `--json` prints of it."""
+        return {
+            "keep": self.settings.keep_images,
+            "removed": self.removed,
+            "bytes": self._freed,
+            "images": [row(decision) for decision in self.decisions],
+        }
+
+    @property
+    def _freed(self) -> int:
+        return sum(d.image.size for d in self.decisions if d.image.digest in self.removed)
+
+    def locked(self, session: Session) -> AbstractContextManager[Any]:
+        """Holds the lock of the first function; whoever holds it already is named."""
+        store = self.context.store()
+        return store.locked(
+            self.settings.lock_wait, lambda who: session.report.note(f"After {who}.")
+        )
+
+    def look(self, live: set[str]) -> None:
+        """Decides about each image, by what the functions of the account run."""
+        stores = [one.context().store() for one in self._users]
+        records = [record for store in stores if (record := store.read("deploy"))]
+        spared = live | {digest(record.value) for record in records}
+        images = of_answer(described(self.context))
+        self.decisions = decide(images, spared, self.settings.keep_images)
+
+    def remove(self) -> None:
+        """Removes the images that go."""
+        digests = [decision.image.digest for decision in self.doomed]
+        remove(self.context, digests)
+        self.removed = digests
+
+    @contextmanager
+    def failures(self) -> Iterator[None]:
+        """What fails is this repository's alone."""
+        try:
+            yield
+        except Exception as error:
+            self.part.failed(several.told(error, self.context, "prune"))
+
+    def conclude(self) -> None:
+        """What became of it, for the report."""
+        self.part.result, self.part.over = self.result, True
+
+
+def agreed(session: Session, repositories: Sequence[Repository], yes: bool, dry_run: bool) -> bool:
+    """Whether there is something to remove, and the user wants it."""
+    count = sum(len(repository.doomed) for repository in repositories)
+    if not count or dry_run:
+        return False
+    if not yes:
+        make_sure(f"Remove {count} of them?", session.as_json)
+    return True
 
 
 def row(decision: Decision) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def finish(session: Session, outcome: Outcome, request_id: str, log: str) -> Non
     }
     if outcome.function_error:
         answer["FunctionError"] = outcome.function_error
-        error = function_failed(session, answer, outcome.payload, "")
+        error = function_failed(answer, outcome.payload, "")
         error.hint = ""
         error.details["result"]["log"] = log
         raise error

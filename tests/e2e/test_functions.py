@@ -55,6 +55,15 @@ def test_handlers_of_one_image_answer_each_as_itself(project: Project) -> None:
         assert parts["fail"]["error"]["code"] == "FunctionFailed"
         assert "not today" in parts["fail"]["error"]["message"]
 
+        shown = project("invoke", "--all", "--payload", "-", "--log", stdin=event)
+        assert shown.status == 3
+        said = '{\n    "by": "mail",\n    "as": "' + f"{project.name}-mail" + '"\n  }\n'
+        assert f"mail ({project.name}-mail)\n  {said}" in shown.stdout
+        assert "request_id" not in shown.stdout
+        assert "resize: resizing\n" in shown.stderr
+        assert shown.stderr.count("START RequestId") == 3, "each log is shown once"
+        assert "it does the rest" not in shown.stderr, "nothing of it is done for good"
+
         log = project("logs", "--json").ok().json()["result"]["functions"]
         lines = {part["function"]: str(part["result"]["events"]) for part in log}
         assert "resizing" in lines["resize"]

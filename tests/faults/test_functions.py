@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from botocore.exceptions import ClientError
 from tests.faults.kit import Child, Kit, Project
 from tests.faults.test_account_commands import schema
 from tests.support.faults import AwsFailure, Do, Side
+from tests.support.terminal import at_terminal
 
 SHARING = ("one", "two", "three")
 UP_TO_DATE = "up to date"
@@ -239,6 +241,34 @@ def test_teardown_takes_what_is_shared_last_and_only_once(three: Project, kit: K
     with pytest.raises(ClientError):
         iam.get_role(RoleName=role)
     assert three.names_in_engine() == []
+
+
+def test_prune_shows_all_repositories_asks_once_and_removes(kit: Kit) -> None:
+    project = kit.project(keep_images=1)
+    own_image = f'image_name = "{project.name}-two"\n'
+    with_functions(project, ("one", "three"), f'[functions.two]\ncommand = ["/h"]\n{own_image}')
+    for text in ("old", "new"):
+        project.handler(text)
+        project.run("update-function").ok()
+    looked = parts_of(project.run("prune", "--all", "--dry-run", "--json").ok().json())
+    assert set(looked) == {"one", "two"}, "one and three have the same repository"
+    for part in looked.values():
+        jsonschema.validate(part["result"], schema("prune"))
+        assert [bool(image["why"]) for image in part["result"]["images"]].count(False) == 1
+
+    def asked(answer: str) -> tuple[int, str]:
+        words = [sys.executable, "-m", "lambdaimg", "prune", "--all"]
+        return at_terminal(words, project.folder, kit.environment, answer)
+
+    status, shown = asked("n\n")
+    assert (status, shown.count("Remove 2 of them?")) == (130, 1), shown
+    assert shown.count("goes") == 2
+    assert f"two ({project.name}-two)" in shown
+    status, shown = asked("y\n")
+    assert (status, shown.count("1 removed")) == (0, 2), shown
+    done = parts_of(project.run("prune", "--all", "--yes", "--json").ok().json())
+    assert [part["result"]["removed"] for part in done.values()] == [[], []]
+    assert "Nobody can be asked" not in project.run("prune", "--all").ok().err
 
 
 def test_status_diff_and_check_of_all_and_of_one(three: Project, kit: Kit) -> None:
