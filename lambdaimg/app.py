@@ -181,7 +181,8 @@ def run(arguments: Sequence[str]) -> None:
         if message is None:
             raise
         command = next((word for word in arguments if not word.startswith("-")), "")
-        told = UsageError(message(), hint=f"See lambdaimg {command} --help.".replace("  ", " "))
+        whose = f"{command} " if command in command_names() else ""
+        told = UsageError(message(), hint=f"See lambdaimg {whose}--help.")
         Report(as_json=True).failure(command, told)
         raise SystemExit(told.exit_status) from None
     raise SystemExit(status if isinstance(status, int) else 0)

@@ -89,7 +89,9 @@ def read(path: Path) -> list[Policy]:
             f"{path.name} is not UTF-8 text, at byte {error.start}.", hint="Save it as UTF-8."
         ) from error
     except OSError as error:
-        raise ProjectError(f"Cannot read {path}: {error.strerror}.") from error
+        raise ProjectError(
+            f"Cannot read {path}: {error.strerror}.", hint="Look at its owner and permissions."
+        ) from error
     return parse(text, path.name)
 
 

@@ -21,7 +21,7 @@ from lambdaimg.report import Report
 from lambdaimg.secrets import hider, secret_values
 from lambdaimg.settings import Settings
 from lambdaimg.settings_functions import load_all
-from lambdaimg.settings_load import find_project, nearest
+from lambdaimg.settings_load import current_folder, find_project, nearest
 
 if TYPE_CHECKING:
     from lambdaimg.context import Context
@@ -88,11 +88,14 @@ class Session:
 
         Raises:
             ProjectError: the folder named does not exist.
+            UsageError: the current folder is gone.
         """
         if self.folder is None:
-            return find_project(Path.cwd())
+            return find_project(current_folder())
         if not self.folder.is_dir():
-            raise ProjectError(f"There is no folder {self.folder}.")
+            raise ProjectError(
+                f"There is no folder {self.folder}.", hint="-C takes the folder of a project."
+            )
         return self.folder.resolve()
 
     @property
@@ -120,10 +123,15 @@ class Session:
         """
         named = dict.fromkeys(self.functions)
         if named and self.every:
-            raise UsageError("Give --function or --all, not both.")
+            raise UsageError(
+                "Give --function or --all, not both.", hint="--all is every function there is."
+            )
         if takes is Takes.NONE:
             if named or self.every:
-                raise UsageError(f"{self.command} has nothing to do with single functions.")
+                raise UsageError(
+                    f"{self.command} has nothing to do with single functions.",
+                    hint="Leave out --function and --all.",
+                )
             return
         if takes is Takes.TOP and not (named or self.every):
             return

@@ -85,8 +85,18 @@ def resolve(table: Table, flags: Mapping[str, Any], environ: Mapping[str, str]) 
 def _from_here(name: str, value: str, source: str) -> str:
     """A file that a flag names, seen from the current folder."""
     if not value:
-        raise SettingsError(f"{name} must name a file (from {source}).")
-    return value if value == "-" else str(Path.cwd() / Path(value).expanduser())
+        raise SettingsError(f"{name} must name a file (from {source}).", hint=_meaning(name))
+    return value if value == "-" else str(current_folder() / Path(value).expanduser())
+
+
+def current_folder() -> Path:
+    """The folder that the command was started in. Raises: UsageError, where it is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "The folder that you are in is gone.", hint="Go to another one, or into it anew."
+        ) from None
 
 
 def _first_set(environ: Mapping[str, str], name: str) -> str | None:
@@ -103,7 +113,10 @@ def read_file(project: Path, env_name: str = "") -> Table:
     path, table = _load_table(project)
     environments = table.pop("env", {})
     if not isinstance(environments, dict):
-        raise SettingsError(f"{path.name}: env must be a table of tables, as in [env.prod].")
+        raise SettingsError(
+            f"{path.name}: env must be a table of tables, as in [env.prod].",
+            hint="Write [env.NAME] above the settings of that environment.",
+        )
     parts = {path.name: (table, _functions(table, path.name))}
     if env_name:
         if not isinstance(environments.get(env_name), dict):
@@ -143,7 +156,8 @@ def _functions(table: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
     found = table.pop(FUNCTIONS, {})
     if not isinstance(found, dict) or not all(isinstance(each, dict) for each in found.values()):
         raise SettingsError(
-            f"{where}: functions must be a table of tables, as in [functions.resize]."
+            f"{where}: functions must be a table of tables, as in [functions.resize].",
+            hint="Write [functions.NAME] above the settings of that function.",
         )
     for name in found:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", name):
@@ -185,7 +199,10 @@ def _load_table(project: Path) -> tuple[Path, dict[str, Any]]:
     if _has_table(pyproject):
         table = _toml(pyproject).get("tool", {}).get("lambdaimg", {})
         if not isinstance(table, dict):
-            raise SettingsError("pyproject.toml: tool.lambdaimg must be a table.")
+            raise SettingsError(
+                "pyproject.toml: tool.lambdaimg must be a table.",
+                hint="Write [tool.lambdaimg] above the settings.",
+            )
         return pyproject, dict(table)
     return own, {}
 
@@ -196,11 +213,16 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from error
+        raise SettingsError(
+            f"{path.name} is not valid TOML: {error}.",
+            hint='Mend that place; text stands in quotes, as in region = "eu-west-1".',
+        ) from error
     except FileNotFoundError:
         return {}  # somebody took it away a moment ago
     except OSError as error:
-        raise SettingsError(f"Cannot read {path}: {error.strerror}.") from error
+        raise SettingsError(
+            f"Cannot read {path}: {error.strerror}.", hint="Look at its owner and permissions."
+        ) from error
 
 
 def nearest(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -221,13 +243,22 @@ def _parse(name: str, raw: Any, source: str) -> Any:
         value = parse(raw)
     except (TypeError, ValueError) as error:
         reason = str(error) or "has the wrong type"
-        raise SettingsError(f"{name} {reason} (from {source}).") from None
+        raise SettingsError(f"{name} {reason} (from {source}).", hint=_meaning(name)) from None
     check: Callable[[Any], str] | None = FIELDS[name].metadata["check"]
     problem = check(value) if check else ""
     if problem:
-        shown = f", not {value!r}" if isinstance(value, (str, int)) else ""
-        raise SettingsError(f"{name} {problem}{shown} (from {source}).")
+        secret = FIELDS[name].metadata["secret"] or not isinstance(value, (str, int))
+        shown = "" if secret else f", not {value!r}"
+        raise SettingsError(f"{name} {problem}{shown} (from {source}).", hint=_meaning(name))
     return value
+
+
+def _meaning(name: str) -> str:
+    """What a setting is, and its default. Pure."""
+    default = getattr(Settings(), name)
+    given = isinstance(default, (int, str)) and default != ""
+    shown = f"; the default is {_scalar(default)}" if given else ""
+    return f"{FIELDS[name].metadata['help']}{shown}."
 
 
 def _text(raw: Any) -> str:
@@ -306,10 +337,14 @@ def check_together(settings: Settings) -> None:
     where = f"(from {settings.source('batch_size')})"
     if settings.fifo and size > FIFO_MAX_BATCH:
         raise SettingsError(
-            f"batch_size must be from 1 to {FIFO_MAX_BATCH} for a FIFO queue, not {size} {where}."
+            f"batch_size must be from 1 to {FIFO_MAX_BATCH} for a FIFO queue, not {size} {where}.",
+            hint="Set a smaller batch_size, or a queue_name that does not end in .fifo.",
         )
     if settings.fifo and window:
-        raise SettingsError("batching_window must be 0 for a FIFO queue.")
+        raise SettingsError(
+            "batching_window must be 0 for a FIFO queue.",
+            hint="Take it away, or set a queue_name that does not end in .fifo.",
+        )
     if size > UNWINDOWED_MAX_BATCH and window < 1:
         raise SettingsError(
             f"batch_size {size} needs a batching_window of at least 1 second {where}.",
@@ -322,4 +357,7 @@ def check_together(settings: Settings) -> None:
             hint=f"AWS advises six times the timeout: {6 * settings.timeout}.",
         )
     if settings.dead_letter_queue and settings.dead_letter_queue.endswith(".fifo") != settings.fifo:
-        raise SettingsError("dead_letter_queue and queue_name must both be FIFO, or neither.")
+        raise SettingsError(
+            "dead_letter_queue and queue_name must both be FIFO, or neither.",
+            hint="A FIFO queue is one whose name ends in .fifo: rename one of them.",
+        )

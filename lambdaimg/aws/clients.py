@@ -149,8 +149,8 @@ class Clients:
                     raise
                 except ValueError as error:
                     raise SettingsError(
-                        f"The client for {service} cannot be made: {error}",
-                        hint="An endpoint (AWS_ENDPOINT_URL) begins with http:// or https://.",
+                        f"There is no way to AWS's {service}: {error}.",
+                        hint="Check AWS_ENDPOINT_URL, and endpoint_url in the AWS profile.",
                     ) from error
                 made.meta.events.register("after-call", refuse_pages)
                 if self.calls is not None:

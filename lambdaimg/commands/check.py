@@ -35,4 +35,4 @@ def run(session: Session) -> None:
 
 def about(finding: Finding) -> str:
     """What was found, and what to do about it."""
-    return f"{finding.text}. {finding.remedy}" if finding.remedy else finding.text
+    return f"{finding.text.rstrip('.')}. {finding.remedy}" if finding.remedy else finding.text

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 DEFAULT_REGION = "us-east-1"
 DEFAULT_ACCOUNT = "123456789012"
+ENGINE_STATE = "`docker info` tells the engine's own state."
 NO_LIMIT_S = 7 * 86_400.0
 """For the init phase and the timeout while a debugger is attached."""
 
@@ -108,9 +109,10 @@ def docker_executor(session: Session, wishes: Wishes) -> DockerExecutor:
         ping(where)
         if error.status == 404:
             raise UsageError(
-                f"There is no Docker network {wishes.network}.", hint="See `docker network ls`."
+                f"There is no Docker network {wishes.network}.",
+                hint="`docker network ls` lists them.",
             ) from error
-        raise NoEngineError(f"The Docker engine failed: {error.message}") from error
+        raise NoEngineError(f"The Docker engine failed: {error.message}", ENGINE_STATE) from error
     return executor
 
 
@@ -240,7 +242,7 @@ def image_facts(engine: Engine, image: str) -> dict[str, Any]:
             raise ProjectError(
                 f"The Docker engine has no image {image}.", hint=f"Try `docker pull {image}`."
             ) from error
-        raise DockerError(f"The Docker engine failed: {error.message}") from error
+        raise DockerError(f"The Docker engine failed: {error.message}", ENGINE_STATE) from error
 
 
 def image_config(image: str) -> dict[str, Any]:
@@ -306,7 +308,10 @@ def process_command(session: Session) -> tuple[str, ...]:
     try:
         parsed = dockerfile.parse(path.read_text("utf-8", "replace"))
     except OSError as error:
-        raise ProjectError(f"Cannot read {path}: {error.strerror}.") from error
+        raise ProjectError(
+            f"Cannot read {path}: {error.strerror}.",
+            hint="Run `lambdaimg init`, or name yours with dockerfile.",
+        ) from error
     entrypoint = tuple(settings.entrypoint) or last_words(parsed, "ENTRYPOINT")
     command = tuple(settings.command) or last_words(parsed, "CMD")
     if entrypoint == ("/usr/local/bin/bootstrap",):
@@ -314,7 +319,7 @@ def process_command(session: Session) -> tuple[str, ...]:
     if not entrypoint + command:
         raise ProjectError(
             f"{settings.dockerfile} has neither ENTRYPOINT nor CMD.",
-            hint="Write one of them, or name a command with the setting command.",
+            hint="Write one of them, or set command.",
         )
     return entrypoint + command
 
@@ -340,7 +345,10 @@ def under_debugger(entrypoint: tuple[str, ...], port: int) -> tuple[str, ...]:
     options = ("-X", "frozen_modules=off", "-m", "debugpy", "--listen", f"0.0.0.0:{port}")
     listen = (*options, "--wait-for-client")
     if not entrypoint:
-        raise UsageError("--debug-port needs an image with an ENTRYPOINT that is Python's.")
+        raise UsageError(
+            "--debug-port needs an image with an ENTRYPOINT that is Python's.",
+            hint="Set entrypoint to one, or leave out --debug-port.",
+        )
     program = entrypoint[0].rpartition("/")[2]
     if program.startswith("python"):
         return (entrypoint[0], *listen, *entrypoint[1:])

@@ -15,6 +15,7 @@ from lambdaimg import scaffolds
 from lambdaimg.errors import ProjectError, UsageError
 from lambdaimg.scaffolds import DEFAULT_NAME, Names, Scaffold
 from lambdaimg.session import Session
+from lambdaimg.settings_load import current_folder
 
 SETTINGS = """\
 # Settings of lambdaimg; `lambdaimg settings` shows all of them and where each came from.
@@ -58,7 +59,7 @@ def run(
         UsageError: the name or the language does not fit.
         ProjectError: a file cannot be written.
     """
-    target = (folder or session.folder or Path.cwd()).resolve()
+    target = (folder or session.folder or current_folder()).resolve()
     scaffold, names = scaffold_of(lang), names_of(name or DEFAULT_NAME)
     try:
         target.mkdir(parents=True, exist_ok=True)

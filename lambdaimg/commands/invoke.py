@@ -26,6 +26,8 @@ READ_TIMEOUT_S = 930.0
 MAX_SYNC_BYTES = 6 * 1024 * 1024
 # Other names of sample events.
 EVENT_ALIASES = {"http": "function-url"}
+JSON_LOOKS = """An event looks like {"name": "Lambda"}; in a shell, put '...' around it."""
+SEND_LESS = "Put the data into S3 and send its address."
 MAX_ASYNC_BYTES = 1024 * 1024
 
 
@@ -88,7 +90,9 @@ def answered(
     """
     limit = MAX_ASYNC_BYTES if asynchronous else MAX_SYNC_BYTES
     if len(payload) > limit:
-        raise UsageError(f"The payload is {len(payload):,} bytes long; Lambda takes {limit:,}.")
+        raise UsageError(
+            f"The payload is {len(payload):,} bytes long; Lambda takes {limit:,}.", SEND_LESS
+        )
     context = session.context()
     answer = send(context, payload, log, asynchronous, qualifier)
     if asynchronous:
@@ -118,7 +122,10 @@ def read_payload(session: Session, json_payload: str | None, event: str | None) 
     """
     stated = session.settings.source("payload") == "--payload"
     if sum((json_payload is not None, event is not None, stated)) > 1:
-        raise UsageError("Give one of --payload, --json-payload and --event.")
+        raise UsageError(
+            "Give one of --payload, --json-payload and --event.",
+            hint="They name a file, are the event itself, or name a sample.",
+        )
     if json_payload is not None:
         return checked(json_payload.encode(), "--json-payload")
     if event is not None:
@@ -135,7 +142,10 @@ def read_payload(session: Session, json_payload: str | None, event: str | None) 
             hint="Write one, or give --payload FILE or --json-payload TEXT.",
         ) from None
     except OSError as error:
-        raise ProjectError(f"Cannot read {path}: {error.strerror}.") from error
+        raise ProjectError(
+            f"Cannot read {path}: {error.strerror}.",
+            hint="Name a file that can be read, or give --json-payload TEXT.",
+        ) from error
 
 
 @cache
@@ -167,17 +177,18 @@ def checked(data: bytes, source: str) -> bytes:
     """
 
     def refuse(name: str) -> None:
-        raise ProjectError(f"{source} is not JSON: {name} is none of its numbers.")
+        raise ProjectError(f"{source} is not JSON: {name} is none of its numbers.", hint=JSON_LOOKS)
 
     try:
         # Numbers stay as they are written: Python limits the length of those that it converts.
         json.loads(data, parse_int=str, parse_float=str, parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise ProjectError(
-            f"{source} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}."
+            f"{source} is not JSON: {error.msg}, line {error.lineno}, column {error.colno}.",
+            hint=JSON_LOOKS,
         ) from None
     except (UnicodeDecodeError, RecursionError) as error:
-        raise ProjectError(f"{source} is not JSON: {error}.") from None
+        raise ProjectError(f"{source} is not JSON: {error}.", hint=JSON_LOOKS) from None
     return data
 
 

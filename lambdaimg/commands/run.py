@@ -8,7 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from lambdaimg.commands import emulation
-from lambdaimg.commands.invoke import MAX_SYNC_BYTES, function_failed, read_payload, result_of, show
+from lambdaimg.commands.invoke import (
+    MAX_SYNC_BYTES,
+    SEND_LESS,
+    function_failed,
+    read_payload,
+    result_of,
+    show,
+)
 from lambdaimg.emulator.protocol import Outcome, new_request_id
 from lambdaimg.errors import UsageError
 from lambdaimg.report import is_terminal
@@ -42,7 +49,9 @@ def run(
     wishes.check()
     payload = read_payload(session, json_payload, event)
     if len(payload) > MAX_SYNC_BYTES:
-        raise UsageError(f"The payload is {len(payload):,} bytes long; Lambda takes 6 MB.")
+        raise UsageError(
+            f"The payload is {len(payload):,} bytes long; Lambda takes 6 MB.", SEND_LESS
+        )
     request_id = new_request_id()
     with emulation.ends_in_order():
         executor = emulation.executor_of(session, wishes)

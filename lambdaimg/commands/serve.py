@@ -185,6 +185,7 @@ def feed(session: Session, queue: str, pool: FunctionPool) -> QueueFeeder:
     except Exception as error:
         if is_code(error, "AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"):
             raise AwsError(
-                f"There is no queue {queue}.", hint="`lambdaimg queue` makes that of the settings."
+                f"There is no queue {queue}.",
+                hint="Run `lambdaimg queue`, or give another name or a URL.",
             ) from error
         raise

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from lambdaimg.context import Context
 from lambdaimg.errors import InterruptedRunError, LambdaimgError
 from lambdaimg.preflight import account, engine, project
-from lambdaimg.preflight.finding import Finding, failed
+from lambdaimg.preflight.finding import Finding, failed, unknown
 
 Check = Callable[[Context], Iterator[Finding]]
 
@@ -39,6 +39,7 @@ def findings(ctx: Context) -> Iterator[Finding]:
         InterruptedRunError: the user interrupted.
     """
     images = ctx.settings.package == "image"
+    causes: dict[str, str] = {}
     for name, check in (
         *ALWAYS,
         *(OF_IMAGES if images else ()),
@@ -51,4 +52,8 @@ def findings(ctx: Context) -> Iterator[Finding]:
             raise
         except Exception as error:
             told = error if isinstance(error, LambdaimgError) else ctx.translate(error, name)
+            if told.message in causes:
+                yield unknown(name, f"cannot be looked at, see {causes[told.message]}")
+                continue
+            causes[told.message] = name
             yield failed(name, told.message, told.hint)

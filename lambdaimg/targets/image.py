@@ -57,7 +57,10 @@ def check_project(ctx: Context) -> None:
     try:
         names_module = b"LAMBDA_MODULE" in dockerfile.read_bytes()
     except OSError as error:
-        raise ProjectError(f"Cannot read {dockerfile}: {error.strerror}.") from error
+        raise ProjectError(
+            f"Cannot read {dockerfile}: {error.strerror}.",
+            hint="Look at its owner and permissions.",
+        ) from error
     if names_module and not ctx.path(module).exists():
         raise ProjectError(
             f"There is no handler {module} in {ctx.project}.",
@@ -66,7 +69,8 @@ def check_project(ctx: Context) -> None:
     ca_bundle = ctx.settings.build_ca_bundle
     if ca_bundle and not ctx.path(ca_bundle).is_file():
         raise ProjectError(
-            f"There is no CA bundle {ca_bundle} (from {ctx.settings.source('build_ca_bundle')})."
+            f"There is no CA bundle {ca_bundle} (from {ctx.settings.source('build_ca_bundle')}).",
+            hint="Name a file of certificates with build_ca_bundle, or leave it empty.",
         )
 
 

@@ -15,8 +15,11 @@ def refused(result: Result, status: int, *says: str) -> None:
     """Asserts one clear sentence with what it must say, and no traceback."""
     assert result.status == status, result.stderr
     assert "lambdaimg/cli.py" not in result.stderr + result.stdout, "a traceback of the kit's"
-    errors = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    lines = result.stderr.splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
     assert len(errors) == 1, result.stderr
+    hints = [line for line in lines if line.startswith("  ") and line.endswith((".", "?"))]
+    assert hints, f"no hint: {result.stderr}"
     for text in says:
         assert text in result.stderr
 
@@ -76,6 +79,13 @@ def test_no_engine(project: Project) -> None:
 def test_no_credentials(project: Project) -> None:
     result = project.command("ecr-repo", AWS_ENDPOINT_URL=project.aws.url)
     refused(result, 1, "no AWS credentials", "--local")
+
+
+def test_an_endpoint_that_is_no_address(project: Project) -> None:
+    result = project.command("--region", "eu-west-1", "invoke", AWS_ACCESS_KEY_ID="a",
+                             AWS_SECRET_ACCESS_KEY="b", AWS_ENDPOINT_URL="blah")  # fmt: skip
+    refused(result, 2, "Invalid endpoint: blah", "AWS_ENDPOINT_URL")
+    assert "fault of lambdaimg" not in result.stderr
 
 
 def test_an_unknown_region_and_profile(project: Project) -> None:

@@ -221,6 +221,16 @@ def test_check_goes_on_where_it_cannot_look(kit: Kit) -> None:
     found = checks(project.run("check", "--json"), status=1)
     assert found["credentials"]["state"] == "fail"
     assert found["state"]["state"] == "pass"
+    silent = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    nobody = dict.fromkeys(silent, "") | dict.fromkeys(
+        ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"), "/dev/null"
+    )
+    nobody["AWS_EC2_METADATA_DISABLED"] = "true"
+    ended = project.run("check", env=nobody)
+    assert ended.status == 1
+    assert ended.out.count("FAIL") == 1, "once, not for each that needs credentials"
+    assert "credentials.. " not in ended.out
+    assert ended.out.count("see credentials") == 5
 
 
 def test_check_refuses_settings_and_the_wrong_package(kit: Kit) -> None:

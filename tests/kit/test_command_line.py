@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,7 +142,10 @@ def test_mistakes_in_the_command_line_are_json_too(lambdaimg: CommandLine) -> No
     for words in (("nonsense",), ("show",), ("invoke", "--nonsense"), ("local", "nonsense")):
         result = lambdaimg(*words, "--json")
         assert result.status == 2
-        assert result.json()["error"]["code"] == "Usage"
+        error = result.json()["error"]
+        assert error["code"] == "Usage"
+        whose = "" if words == ("nonsense",) else f"{words[0]} "
+        assert error["hint"] == f"See lambdaimg {whose}--help."
 
 
 def test_a_reader_that_goes_away_is_no_failure(tmp_path: Path, lambdaimg: CommandLine) -> None:
@@ -168,3 +173,19 @@ def test_what_cannot_be_shown_is_shown_as_an_escape(tmp_path: Path, lambdaimg: C
     (tmp_path / "lambdaimg.toml").write_text('description = "grüße ☃"\n', "utf-8")
     shown = lambdaimg("settings", PYTHONIOENCODING="ascii").ok()
     assert r"gr\xfc\xdfe \u2603" in shown.stdout
+
+
+def test_a_folder_that_is_gone_is_said(tmp_path: Path, lambdaimg: CommandLine) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = "import os, sys; os.rmdir(os.getcwd()); from lambdaimg.cli import main; main()"
+    for words in (["status"], ["init"], ["invoke", "--payload", "x.json", "-C", "/"]):
+        gone.mkdir(exist_ok=True)
+        ended = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=gone,
+            env=lambdaimg.environment({}),
+            capture_output=True,
+            text=True,
+        )
+        assert (ended.returncode, "you are in is gone" in ended.stderr) == (2, True), ended.stderr

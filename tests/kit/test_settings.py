@@ -126,7 +126,14 @@ def test_what_is_refused(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load(write(tmp_path, text), {}, {})
     assert says in caught.value.message
+    assert caught.value.hint.endswith((".", "?"))
     assert caught.value.exit_status == 2
+
+
+def test_a_refused_value_tells_what_the_setting_is(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load(write(tmp_path, "memory = 3"), {}, {})
+    assert caught.value.hint == "Memory of the function in MB; the default is 128."
 
 
 def test_a_mistyped_name_gets_a_suggestion(tmp_path: Path) -> None:
