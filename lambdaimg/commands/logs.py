@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
 
 from lambdaimg.aws.errors import is_code
+from lambdaimg.aws.retry import Waiter
 from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, UsageError
 from lambdaimg.report import clean, in_lines
@@ -34,7 +35,8 @@ def run(
     """
     log = Log(session.context(), since, match)
     found: list[dict[str, Any]] = []
-    while True:
+
+    def look() -> None:
         events = log.events()
         if log.missing and not follow:
             raise AwsError(f"There is no log group {log.group}.", hint="Invoke the function first.")
@@ -42,10 +44,21 @@ def run(
             found.append(event)
             if not session.as_json:
                 print(told(event["message"]), flush=True)
-        if not follow:
-            break
-        log.context.waiter.sleep(POLL_S)
+
+    repeated(look, follow, log.context.waiter)
     session.report.result("logs", {"group": log.group, "events": found})
+
+
+def repeated(look: Callable[[], None], follow: bool, waiter: Waiter) -> None:
+    """Looks once, or again and again until Ctrl-C, which is how a log that is followed ends."""
+    try:
+        look()
+        while follow:
+            waiter.sleep(POLL_S)
+            look()
+    except KeyboardInterrupt:
+        if not follow:
+            raise
 
 
 def run_each(
@@ -55,15 +68,15 @@ def run_each(
     logs = {one.function: Log(one.context(), since, match) for one in sessions}
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in logs}
     width = max(map(len, logs))
-    while True:
+
+    def look() -> None:
         news = [(name, event) for name, log in logs.items() for event in log.events()]
         for name, event in sorted(news, key=lambda pair: pair[1]["timestamp"]):
             found[name].append(event)
             if not session.as_json:
                 print(told(event["message"], f"{name:<{width}}  "), flush=True)
-        if not follow:
-            break
-        session.shared_context().waiter.sleep(POLL_S)
+
+    repeated(look, follow, session.shared_context().waiter)
     silent = [name for name, log in logs.items() if log.missing]
     if silent:
         session.report.note(f"No log yet, of functions never invoked: {', '.join(silent)}.")

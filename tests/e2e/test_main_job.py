@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -183,6 +184,12 @@ def test_a_message_goes_through_the_trigger(project: Project) -> None:
     log = until(
         lambda: "from the queue" in project("logs").stdout, "the handler logs it", pause_s=0.25
     )
+    with project.command.start("--local", "logs", "--follow") as following:
+        assert following.stdout is not None
+        while b"from the queue" not in (line := following.stdout.readline()):
+            assert line, "it goes on until it is ended"
+        following.send_signal(signal.SIGINT)
+        assert following.wait(60) == 0, "Ctrl-C is the way to end it"
     assert log
 
     project.set("batch_size", "batch_size = 3")

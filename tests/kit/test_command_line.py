@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from lambdaimg.aws.retry import Waiter
 from lambdaimg.cli import COMMANDS, target_settings
 from lambdaimg.commands.init import names_of
-from lambdaimg.commands.logs import seconds_of, told
+from lambdaimg.commands.logs import repeated, seconds_of, told
 from lambdaimg.errors import UsageError
 from lambdaimg.settings import FIELDS
 from lambdaimg.targets import TARGETS
@@ -131,6 +132,24 @@ def test_spans_of_time() -> None:
     assert [seconds_of(x) for x in ("30s", "10m", "2h", "1d")] == [30, 600, 7200, 86_400]
     with pytest.raises(UsageError):
         seconds_of("soon")
+
+
+def test_a_log_is_followed_until_ctrl_c() -> None:
+    looks: list[int] = []
+
+    def look() -> None:
+        looks.append(1)
+        if len(looks) % 3 == 0:
+            raise KeyboardInterrupt
+
+    waiter = Waiter(sleep=lambda _seconds: None)
+    repeated(look, True, waiter)
+    assert len(looks) == 3
+    repeated(look, False, waiter)
+    assert len(looks) == 4
+    looks.append(1)
+    with pytest.raises(KeyboardInterrupt):
+        repeated(look, False, waiter)
 
 
 def test_a_trace_is_one_event_of_the_log_and_stands_in_lines() -> None:
