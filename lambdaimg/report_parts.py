@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from lambdaimg.make.target import Action, Outcome
-from lambdaimg.report import NAME_WIDTH, Report, in_lines
+from lambdaimg.report import NAME_WIDTH, Report, in_lines, last_state
 
 
 class FunctionReport:
@@ -47,7 +47,7 @@ class FunctionReport:
     def output(self, target: str, text: str) -> None:
         """A build's output, with the function's name before each line."""
         lines = text.rstrip("\n").split("\n")
-        told = "\n".join(f"{self._function}: {line}" for line in lines)
+        told = "\n".join(f"{self._function}: {last_state(line)}" for line in lines)
         self._report.output(self._label(target).strip(), told)
 
     def finished(self, outcome: Outcome) -> None:

@@ -58,3 +58,29 @@ class PushEvent:
 
 OnBuildEvent = Callable[[BuildEvent], None]
 OnPushEvent = Callable[[PushEvent], None]
+
+
+class WholeLines:
+    """Puts the pieces that a builder's output comes in together again, so that lines stay whole.
+
+    Args:
+        tell: given one or more whole lines; a bar, which ends in a carriage return, at once too.
+    """
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._rest = ""
+
+    def add(self, text: str) -> None:
+        """The next piece."""
+        text = self._rest + text
+        end = len(text) if text.endswith("\r") else text.rfind("\n") + 1
+        whole, self._rest = text[:end], text[end:]
+        if whole.strip():
+            self._tell(whole)
+
+    def end(self) -> None:
+        """Nothing follows: what is left is a line of its own."""
+        rest, self._rest = self._rest, ""
+        if rest.strip():
+            self._tell(rest)

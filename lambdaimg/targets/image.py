@@ -189,15 +189,23 @@ def build_image(ctx: Context, observed: Observed | None) -> Done:
 def build_now(ctx: Context) -> Done:
     """Builds the image."""
     from lambdaimg.container.builder import BuildSpec, build
+    from lambdaimg.container.events import WholeLines
 
     forced, made_of, taken = "image" in ctx.forced, source(ctx), files(ctx)
     reason = fast.why_not(ctx)
     ca_bundle = ctx.settings.build_ca_bundle
 
+    lines = WholeLines(ctx.output)
+
     def on_event(event: BuildEvent) -> None:
+        if event.kind == "output":
+            lines.add(event.text)
+            return
+        if event.kind != "pull":
+            lines.end()
         if event.kind == "step":
             ctx.say(f"step {event.step}/{event.steps or '?'}: {event.text}")
-        elif event.kind in ("output", "warning") and event.text.strip():
+        elif event.kind == "warning" and event.text.strip():
             ctx.output(event.text)
         elif event.kind == "pull" and event.total:
             ctx.say(f"pulling {event.id}: {event.current or 0:,} of {event.total:,} bytes")
@@ -216,7 +224,10 @@ def build_now(ctx: Context) -> Done:
     fast_base.built(ctx)
     if ctx.onward:
         ctx.make_clients(*AFTERWARDS)
-    built = build(ctx.engine(), spec, on_event, cancel=ctx.stopping)
+    try:
+        built = build(ctx.engine(), spec, on_event, cancel=ctx.stopping)
+    finally:
+        lines.end()
     ctx.renew()
     try:
         refuse_changed(ctx, made_of, taken)

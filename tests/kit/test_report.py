@@ -7,6 +7,7 @@ import json
 import pytest
 
 from lambdaimg import sizes
+from lambdaimg.container.events import WholeLines
 from lambdaimg.errors import BuildError, SettingsError
 from lambdaimg.make.target import Action, Outcome
 from lambdaimg.report import (
@@ -20,6 +21,7 @@ from lambdaimg.report import (
     short,
     table,
 )
+from lambdaimg.report_parts import FunctionReport
 
 BUILT = Outcome("image", Action.BUILT, "sha256:" + "a" * 64, "x changed", "9 MB", 1.25)
 
@@ -130,3 +132,23 @@ def test_what_was_told_before_a_new_start_is_no_result(capsys: pytest.CaptureFix
     report.result("queue")
     targets = json.loads(capsys.readouterr().out)["targets"]
     assert [target["target"] for target in targets] == ["queue"]
+
+
+def test_output_of_one_of_several_keeps_its_name_and_lines_stay_whole(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = FunctionReport(Report(), "mail", "image", 4)
+    lines = WholeLines(lambda text: told.output("image", text))
+    for piece in (
+        "libread",
+        "line.so\n",
+        "(Reading ...",
+        "\r(Reading ... 5%\r",
+        "\r(Read",
+        "y)\nend",
+    ):
+        lines.add(piece)
+    lines.end()
+    assert capsys.readouterr().err == (
+        "    mail: libreadline.so\n    mail: (Reading ... 5%\n    mail: (Ready)\n    mail: end\n"
+    )
