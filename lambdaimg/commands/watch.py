@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lambdaimg import os_errors
-from lambdaimg.commands import emulation, serve
+from lambdaimg.commands import emulated_code, emulation, serve
 from lambdaimg.emulator.filewatch import Files
 from lambdaimg.emulator.protocol import FunctionSpec
 from lambdaimg.errors import LambdaimgError, UsageError
@@ -191,7 +191,7 @@ class Watch:
 
     def _rebuild(self, names: str) -> None:
         self._session.report.note(f"{names}: building")
-        image = emulation.build_image(self._session)
+        image = emulated_code.build_image(self._session)
         self._update(self._spec.but(image=image, mounts=()))
         self._recipe = self._read_recipe()
 
@@ -206,7 +206,7 @@ class Watch:
         settings = self._session.settings
         text = Path(self._root / settings.dockerfile).read_text("utf-8", "replace")
         image = self._spec.image
-        config: dict[str, Any] = emulation.image_config(image) if image else {}
+        config: dict[str, Any] = emulated_code.image_config(image) if image else {}
         arguments = build_arguments(self._session.context())
         target = settings.build_target or None
         return overlay.recipe(dockerfile.parse(text), target, arguments, config)

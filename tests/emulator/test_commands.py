@@ -14,14 +14,8 @@ from typing import Any
 
 import pytest
 
-from lambdaimg.commands.emulation import (
-    Log,
-    Wishes,
-    last_words,
-    process_command,
-    seen_from_container,
-    under_debugger,
-)
+from lambdaimg.commands.emulated_code import last_words, process_command
+from lambdaimg.commands.emulation import Log, Wishes, seen_from_container, under_debugger
 from lambdaimg.commands.invoke import sample_event
 from lambdaimg.container import dockerfile
 from lambdaimg.container.dial import dialer
