@@ -5,7 +5,7 @@ from __future__ import annotations
 from lambdaimg.emulator import texts
 from lambdaimg.emulator.loop import Loop, Timer
 from lambdaimg.emulator.protocol import FunctionSpec, Invocation, Outcome
-from lambdaimg.emulator.sandbox import Sandbox, settled
+from lambdaimg.emulator.sandbox import Sandbox, tell
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Pool:
                 timer.cancel()
         waiting, self._waiting = self._waiting, []
         for invocation in waiting:
-            settled(invocation, stopped())
+            tell(invocation, stopped())
         for sandbox in list(self._present):
             sandbox.stop()
         self._check_closed()
@@ -201,7 +201,7 @@ class Pool:
                 sandbox = self._add()
             invocation = self._waiting.pop(0)
             if sandbox is None:
-                settled(invocation, texts.failed("Sandbox.Failure", self._problem))
+                tell(invocation, texts.failed("Sandbox.Failure", self._problem))
             else:
                 sandbox.assign(invocation)
 

@@ -286,8 +286,8 @@ class Sandbox:
             self._loop.call_at(self._loop.now(), lambda: self.exited(end))
 
     def deliver(self, invocation: Invocation, outcome: Outcome) -> None:
-        """See `settled`."""
-        settled(invocation, outcome)
+        """See `tell`."""
+        tell(invocation, outcome)
 
     def platform_line(self, line: str) -> None:
         """Write a line of the service into the log, after the function's lines before it."""
@@ -311,20 +311,24 @@ class Sandbox:
 
         Where the environment has come to its end, that is when its process is gone.
         """
-        self._closings += 1
         self.settling = invocation.want_log
         self.idle_since = 0.0
 
         def close() -> None:
-            self._closings -= 1
             self._close_log(invocation, outcome, timed_out)
+
+        def settled() -> None:
+            self._closings -= 1
+            close()
+            self._free()
 
         if self._instance is None:
             close()
         elif self.environment.state == DEAD:
             self._at_last = close
         else:
-            self._instance.settle(close, invocation.want_log)
+            self._closings += 1
+            self._instance.settle(settled, invocation.want_log)
 
     def _close_log(self, invocation: Invocation, outcome: Outcome, timed_out: bool) -> None:
         if self._instance is not None:
@@ -373,8 +377,8 @@ class Sandbox:
         self._free()
 
     def _free(self) -> None:
-        """Let go of everything once no process is left."""
-        if not self._over or self._dying or self._freed:
+        """Let go of everything once no process is left, and no caller waits for its log."""
+        if not self._over or self._dying or self._closings or self._freed:
             return
         self._freed = True
         # Not before: a runtime that is cut off while it still runs complains into the log.
@@ -385,7 +389,7 @@ class Sandbox:
         self._keeper.sandbox_gone(self)
 
 
-def settled(invocation: Invocation, outcome: Outcome) -> None:
+def tell(invocation: Invocation, outcome: Outcome) -> None:
     """Give the caller the outcome; a defect of the caller's must not hold up anybody else."""
     try:
         invocation.on_outcome(outcome)

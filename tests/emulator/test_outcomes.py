@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 
 from lambdaimg.emulator.function_pool import FunctionPool
 from lambdaimg.emulator.invoke_api import InvokeApi
+from lambdaimg.emulator.loop import Loop
 from lambdaimg.emulator.process import ProcessExecutor, ProcessInstance
 from lambdaimg.emulator.protocol import MAX_RESPONSE, FunctionSpec, Invocation, Outcome
 from tests.support.waiting import until
@@ -348,6 +350,39 @@ def test_a_process_that_cannot_be_started_again_is_told(log: Log) -> None:
         error = error_of(pool.invoke(b"{}"))
     assert error["errorType"] == "Sandbox.Failure"
     assert "no more" in error["errorMessage"]
+
+
+class Slow(ProcessExecutor):
+    """Its log is complete only a while after the answer."""
+
+    def __init__(self) -> None:
+        super().__init__({"PATH": "/usr/bin:/bin"})
+        self.settles = threading.Event()
+
+    def start(self, loop: Loop, *arguments: Any, **more: Any) -> ProcessInstance:
+        instance = super().start(loop, *arguments, **more)
+
+        def settle(then: Callable[[], None], _patient: bool) -> None:
+            loop.call_at(loop.now() + 0.5, then)
+            self.settles.set()
+
+        instance.settle = settle  # type: ignore[method-assign]
+        return instance
+
+
+def test_closing_waits_for_the_log_that_a_caller_waits_for(log: Log) -> None:
+    executor = Slow()
+    pool = FunctionPool(scripted(), executor, log=log)
+    found: list[Outcome] = []
+    caller = threading.Thread(
+        target=lambda: found.append(pool.invoke(b"1", want_log=True)), daemon=True
+    )
+    caller.start()
+    assert executor.settles.wait(60)
+    pool.close()
+    caller.join(60)
+    assert [outcome.payload for outcome in found] == [b"1"]
+    assert b"REPORT" in found[0].log
 
 
 def test_a_closed_pool_serves_nothing(serve: Serve) -> None:
