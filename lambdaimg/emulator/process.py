@@ -134,8 +134,12 @@ class ProcessInstance:
             self._loop.watch(self._pidfd, READ, lambda _events: self._reap(None))
 
     def _wait(self) -> None:
-        """Where there are no pidfds, wait in a thread."""
-        _, status = os.waitpid(self._pid, 0)
+        """Where there are no pidfds, wait in a thread; the status stays, where that can be."""
+        status = None
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        else:
+            _, status = os.waitpid(self._pid, 0)
         self._loop.post(lambda: self._reap(status))
 
     def release(self) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import select
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,7 @@ def test_events_crashes_and_timeouts_without_epoll_and_pidfds(
 ) -> None:
     monkeypatch.delattr(select, "epoll")
     monkeypatch.delattr(os, "pidfd_open")
+    monkeypatch.delattr(os, "waitid")
     pool = serve(timeout=0.5)
     for _ in range(3):
         assert pool.invoke(b"1").payload == b"1"
@@ -39,10 +41,21 @@ def test_a_sandbox_that_forbids_pidfds_is_no_obstacle(
     def refuse(_pid: int) -> int:
         raise PermissionError(1, "Operation not permitted")
 
+    there: list[bool] = []
+    kill = os.killpg
+
+    def end(group: int, number: int) -> None:
+        there.append(Path(f"/proc/{group}").exists())
+        kill(group, number)
+
     monkeypatch.setattr(os, "pidfd_open", refuse)
+    monkeypatch.setattr(os, "killpg", end)
     pool = serve()
     assert pool.invoke(steps(["exit", 3])).error_type == "Runtime.ExitError"
     assert pool.invoke(b"1").payload == b"1"
+    pool.close()
+    assert there, "groups are ended"
+    assert all(there), "and only while nobody else can have their number"
 
 
 @pytest.mark.parametrize("mark", ["", "other-host/1-2", "nonsense", f"{os.uname().nodename}/x-1"])
