@@ -19,6 +19,7 @@ from lambdaimg.emulator.filewatch import Files
 from lambdaimg.emulator.protocol import FunctionSpec
 from lambdaimg.errors import LambdaimgError, UsageError
 from lambdaimg.session import Session
+from lambdaimg.settings_load import FILE_NAME
 
 if TYPE_CHECKING:
     from lambdaimg.container.overlay import Recipe
@@ -60,7 +61,7 @@ def paths(session: Session) -> Iterable[str]:
 
     root = session.project.resolve()
     yield str(root)
-    for name in (".dockerignore", session.settings.dockerfile):
+    for name in (".dockerignore", session.settings.dockerfile, settings_file(root)):
         yield str(root / name)
     try:
         context = scan(ContextSpec(root, session.settings.dockerfile))
@@ -71,6 +72,11 @@ def paths(session: Session) -> Iterable[str]:
             yield entry.source
         elif entry.kind == "dir":
             yield str(root / entry.path)
+
+
+def settings_file(root: Path) -> str:
+    """The name of the file that has the project's settings."""
+    return FILE_NAME if (root / FILE_NAME).is_file() else "pyproject.toml"
 
 
 MAX_MOUNTS = 32
@@ -104,7 +110,8 @@ class Watch:
             while True:
                 changed = {self._relative(path) for path in files.wait(self._matters)}
                 try:
-                    self._apply(changed)
+                    if changed := self._without_settings(changed):
+                        self._apply(changed)
                 except LambdaimgError as error:
                     self._tell(error)
                 except OSError as error:  # such as a file that was there a moment ago
@@ -122,7 +129,19 @@ class Watch:
 
     def _matters(self, path: str) -> bool:
         relative = self._relative(path)
-        return relative in self._defining or self._recipe.concerns(relative)
+        return (
+            relative in self._defining
+            or relative == settings_file(self._root)
+            or self._recipe.concerns(relative)
+        )
+
+    def _without_settings(self, changed: set[str]) -> set[str]:
+        """The changed files that are part of the image; of the settings' it is told what holds."""
+        name = settings_file(self._root)
+        if name in changed:
+            note = f"{name} changed: start watch again, and its settings hold"
+            self._session.report.note(note)
+        return {path for path in changed if path != name or self._recipe.concerns(path)}
 
     @property
     def _defining(self) -> set[str]:

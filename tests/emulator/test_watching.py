@@ -222,6 +222,7 @@ def test_a_saved_file_is_served_without_a_build(watched: Served, sources: Path) 
     (sources / "swap").rename(sources / "words.txt")
     await_words(watched, "third words")
     (sources / "notes.txt").write_text("still no part of it")
+    (sources / "lambdaimg.toml").write_text("memory = 512\n")
     (sources / "Dockerfile").write_text(
         (sources / "Dockerfile").read_text()
         + 'ENV MADE=anew\nRUN echo "fourth words" > words.txt\n'
@@ -230,6 +231,7 @@ def test_a_saved_file_is_served_without_a_build(watched: Served, sources: Path) 
     log = watched.end()
     assert watched.process.returncode == 0
     assert "words.txt: replaced" in log
+    assert "lambdaimg.toml changed: start watch again" in log
     assert "Dockerfile: building" in log
     assert "notes.txt" not in log
     assert not list(sources.glob(".lambdaimg/watch-*"))
