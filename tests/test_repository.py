@@ -103,7 +103,7 @@ def test_the_wheels_metadata_is_that_of_the_project(wheel: Path) -> None:
     needed = {Requirement(line).name for line in metadata.get_all("Requires-Dist", [])
               if "extra ==" not in line}  # fmt: skip
     assert needed == {"boto3", "docker", "rich", "typer"}
-    assert "lambdaimg = lambdaimg.cli:main" in entry_points
+    assert "lambdaimg = lambdaimg.__main__:main" in entry_points
 
 
 def test_an_installed_wheel_sets_up_a_project(installed: Path, tmp_path: Path) -> None:

@@ -208,3 +208,24 @@ def test_a_folder_that_is_gone_is_said(tmp_path: Path, lambdaimg: CommandLine) -
             text=True,
         )
         assert (ended.returncode, "you are in is gone" in ended.stderr) == (2, True), ended.stderr
+
+
+@pytest.mark.parametrize("module", ["lambdaimg.session", "lambdaimg.plain", "lambdaimg.targets"])
+@pytest.mark.parametrize("words", [["settings"], ["status", "--verify"]])
+def test_ctrl_c_while_it_starts_is_one_sentence(
+    tmp_path: Path, module: str, words: list[str]
+) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "class Interrupting:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.meta_path.insert(0, Interrupting())\n"
+        "from lambdaimg.__main__ import main\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", program, *words]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "error: Interrupted.\n")
