@@ -16,7 +16,7 @@ from lambdaimg.context import Context
 from lambdaimg.errors import AwsError, InterruptedRunError, LambdaimgError, UsageError
 from lambdaimg.make.graph import Table
 from lambdaimg.make.store import Store
-from lambdaimg.make.teardown import Fate, Item, plan, remove
+from lambdaimg.make.teardown import Fate, Item, forget, plan, remove
 from lambdaimg.report import short, table
 from lambdaimg.session import Session
 from lambdaimg.settings import Settings
@@ -30,6 +30,8 @@ SHARED = {
     "role_name": ("lambda-role", "lambda-policies"),
     "queue_name": ("queue",),
 }
+SHAREABLE = frozenset(name for names in SHARED.values() for name in names)
+FUNCTION, QUEUE, TRIGGER = "lambda-function", "queue", "lambda-sqs-trigger"
 # AWS does not know who needs this one.
 HERE = "image"
 NOTHING = "nothing is there"
@@ -56,12 +58,28 @@ def run(
     context = session.context()
     store = context.store()
     without = () if targets else {HERE} & shared_with(session.settings, session.others())
+
+    def look() -> list[Item]:
+        return plan(known, context, store, targets or (), without)
+
     with store.locked(session.settings.lock_wait, lambda who: session.report.note(f"After {who}.")):
-        items = plan(known, context, store, targets or (), without)
+        items = look()
+        if stays(items):
+            # What it works with stays too, where it was not named.
+            context.leaving = frozenset()
+            items = looked_again(items, look())
         if not session.as_json:
             session.report.line(listing(items))
         if agreed(session, items, yes, dry_run):
-            items = remove(known, context, store, items, lambda item: show(session, item))
+            own = [item for item in items if item.target not in SHAREABLE]
+            done = remove(known, context, store, own, lambda item: show(session, item))
+            if stays(done) and context.leaving:
+                context.leaving = frozenset()
+                items = look()
+            rest = [item for item in items if item.target in SHAREABLE]
+            items = done + remove(known, context, store, rest, lambda item: show(session, item))
+            if not targets:
+                forget(known, store, items)
     result = {"items": [item.as_dict() for item in items]}
     if error := left_over(items, result):
         raise error
@@ -104,6 +122,13 @@ def run_each(
         for owner in sorted(owners, key=lambda each: each.settings.function_name):
             locks.enter_context(owner.store.locked(owner.settings.lock_wait, on_wait))
         at_once(session, owners, lambda owner: owner.look(asked, owner.shared))
+        if staying := {o.settings.function_name for o in owners if stays(o.items)}:
+            first = {owner.part.name: owner.items for owner in owners}
+            for owner in owners:
+                owner.context.leaving -= staying
+            at_once(session, owners, lambda owner: owner.look(asked, owner.shared))
+            for owner in owners:
+                owner.items = looked_again(first[owner.part.name], owner.items)
         if not session.as_json:
             rows = [
                 (o.part.name, i.target, str(i.fate), short(i.value), i.why)
@@ -113,13 +138,14 @@ def run_each(
             heads = ("function", "target", "", "value", "why")
             session.report.line(table(rows, heads) if rows else NOTHING)
         if agreed(session, [item for owner in owners for item in owner.items], yes, dry_run):
-            shared = {name for names in SHARED.values() for name in names}
-            at_once(session, owners, lambda owner: owner.remove(asked, shared))
+            at_once(session, owners, lambda owner: owner.remove(asked, SHAREABLE))
             for owner in owners:
                 # Its own function counts now: where that is still there, what it needs stays.
                 owner.context.leaving = frozenset()
-                rest = set(owner.known) - (shared - owner.shared)
+                rest = set(owner.known) - (SHAREABLE - owner.shared)
                 at_once(session, [owner], lambda owner, rest=rest: owner.remove(asked, rest))
+                if not asked and owner.part.error is None:
+                    forget(owner.known, owner.store, owner.done)
     for owner in owners:
         owner.conclude()
     several.finish(session, [owner.part for owner in owners])
@@ -212,6 +238,19 @@ def shared_with(settings: Settings, others: Iterable[Settings]) -> set[str]:
             if getattr(settings, setting) == getattr(other, setting):
                 found.update(targets)
     return found
+
+
+def stays(items: Iterable[Item]) -> bool:
+    """Whether the function itself is there and is not removed. Pure."""
+    kept = (Fate.KEEP, Fate.FAILED)
+    return any(item.target == FUNCTION and item.fate in kept for item in items)
+
+
+def looked_again(first: Sequence[Item], second: Sequence[Item]) -> list[Item]:
+    """What a second look found; but the queue of a trigger that goes is not used by it. Pure."""
+    goes = all(item.fate is Fate.REMOVE for item in first if item.target == TRIGGER)
+    before = {item.target: item for item in first if item.target == QUEUE and goes}
+    return [before.get(item.target, item) for item in second]
 
 
 def agreed(session: Session, items: Sequence[Item], yes: bool, dry_run: bool) -> bool:

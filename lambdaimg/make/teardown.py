@@ -115,7 +115,7 @@ def remove(
     items: list[Item],
     told: Callable[[Item], None],
 ) -> list[Item]:
-    """Removes what is to be removed, and forgets it; returns what became of each.
+    """Removes what is to be removed, and voids its records; returns what became of each.
 
     Args:
         items: as `plan` gives them.
@@ -133,9 +133,18 @@ def remove(
                 store.void(name)
         told(item)
         done.append(item)
-    if all(item.fate is Fate.REMOVED for item in done):
-        store.clear()
     return done
+
+
+def forget(table: Table, store: Store, done: Collection[Item]) -> None:
+    """Forgets everything where nothing is left; a part of what was removed is gone with it."""
+    removed = {item.target for item in done if item.fate is Fate.REMOVED}
+    if removed and all(
+        item.fate is Fate.REMOVED
+        or (item.fate is Fate.KEEP and not removed.isdisjoint(table[item.target].needs))
+        for item in done
+    ):
+        store.clear()
 
 
 def _removed(target: Target[Any], context: RunContext, item: Item) -> Item:

@@ -353,11 +353,40 @@ def test_teardown_goes_on_and_a_second_one_finishes(deployed: Project) -> None:
     assert fates(second) == {"queue": "removed"}
 
 
+def test_what_a_function_that_stays_works_with_stays(deployed: Project) -> None:
+    client = deployed.kit.client("lambda")
+    arn = client.get_function(FunctionName=deployed.name)["Configuration"]["FunctionArn"]
+    # As one that lambdaimg only adopted.
+    client.untag_resource(Resource=arn, TagKeys=["lambdaimg:made-by"])
+    looked = result(deployed.run("teardown", "--dry-run", "--json"), "teardown")
+    done = result(deployed.run("teardown", "--yes", "--json"), "teardown")
+    expected = {"lambda-sqs-trigger", "queue", "image"}
+    for items, fate in ((looked, "remove"), (done, "removed")):
+        found = fates(items)
+        assert {name for name, each in found.items() if each == fate} == expected
+        assert {found.pop(name) for name in set(found) - expected} == {"keep"}
+    deployed.run("update-function").ok()
+
+    client.tag_resource(Resource=arn, Tags={"lambdaimg:made-by": "lambdaimg"})
+    denied = AwsFailure("AccessDeniedException", "not allowed to delete the function", 403)
+    deployed.kit.aws_proxy.inject("lambda.DeleteFunction", denied, times=ALWAYS)
+    failed = deployed.run("teardown", "--yes", "--json")
+    found = fates(failed.json()["result"])
+    assert (failed.status, found["lambda-function"]) == (1, "failed")
+    assert {found[name] for name in ("lambda-role", "lambda-policies", "ecr-repo")} == {"keep"}
+    deployed.kit.aws_proxy.heal()
+    second = result(deployed.run("teardown", "--yes", "--json"), "teardown")
+    assert set(fates(second).values()) == {"removed"}
+    state = deployed.state()
+    assert [each for each in state["records"] if each.endswith(".json")] == ["identity.json"]
+
+
 @pytest.mark.parametrize(
     ("name", "side"),
     [
         ("lambda.DeleteEventSourceMapping", "after"),
         ("lambda.DeleteFunction", "before"),
+        ("iam.UntagRole", "after"),
         ("iam.DeleteRole", "after"),
         ("docker.DELETE /images/NAME", "after"),
     ],
