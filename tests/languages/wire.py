@@ -28,7 +28,7 @@ class WireContract:
         """`play(event, ...)` serves the events to a container; returns what it posted."""
         made: list[Any] = []
 
-        def run(*events: Event, handler: str = "") -> list[Posted]:
+        def run(*events: Event, handler: str = "", name: str | None = None) -> list[Posted]:
             api = ScriptedApi(executor.listen_host(), events)
             made.append(api)
             container = engine.containers.run(
@@ -37,6 +37,7 @@ class WireContract:
                 environment={"AWS_LAMBDA_RUNTIME_API": executor.api_name(api.port)},
                 extra_hosts={"host.docker.internal": "host-gateway"},
                 user=USER,
+                name=name,
                 detach=True,
             )
             made.append(container)
@@ -104,6 +105,15 @@ class WireContract:
     def test_an_answer_that_breaks_off_is_no_event(self, play: Play) -> None:
         (posted,) = play(Event(b"[7]", cut=2))
         assert (posted.path, posted.body) == ("/invocation/request-1/response", b"[7]")
+
+    def test_sigterm_between_events_ends_the_process(
+        self, play: Play, engine: Any, unique: Callable[[str], str]
+    ) -> None:
+        name = unique("term")
+        play(Event(b"[7]"), name=name)
+        container = engine.containers.get(name)
+        container.kill("SIGTERM")
+        assert container.wait(timeout=60)["StatusCode"] == 0
 
     def test_an_init_error_ends_the_process(self, play: Play) -> None:
         (posted,) = play(handler=self.language.handler("cases", "nowhere"))

@@ -148,6 +148,7 @@ final class Client
         if ($this->socket !== null) {
             try {
                 $this->send($request);
+                $this->await();
                 $line = fgets($this->socket);
                 if ($line !== false) {
                     return $this->receive($line);
@@ -158,7 +159,17 @@ final class Client
         }
         $this->open();
         $this->send($request);
+        $this->await();
         return $this->receive();
+    }
+
+    /** Waits until there is something to read. Unlike a read, this is broken off by a signal. */
+    private function await(): void
+    {
+        $none = null;
+        do {
+            $read = [$this->socket];
+        } while (@stream_select($read, $none, $none, null) === false);
     }
 
     private function open(): void

@@ -41,6 +41,7 @@ final class Runtime
     private string $function = '';
     private ?Invocation $invocation = null;
     private bool $serving = false;
+    private bool $terminated = false;
     private ?string $reserve;
 
     public function __construct(private readonly Client $client)
@@ -48,6 +49,14 @@ final class Runtime
         // Freed when memory has run out, so that this can still be reported.
         $this->reserve = str_repeat("\0", 65536);
         register_shutdown_function($this->onShutdown(...));
+        // As the first process of a container this one would not heed the signal at all.
+        if (function_exists('pcntl_signal')) {
+            pcntl_async_signals(true);
+            pcntl_signal(SIGTERM, function (): never {
+                $this->terminated = true;
+                exit(0);
+            }, false);
+        }
     }
 
     /** The path of the file that a handler's name stands for: file.function, or file.Class::method. */
@@ -220,6 +229,9 @@ final class Runtime
     private function onShutdown(): void
     {
         $this->reserve = null;
+        if ($this->terminated) {
+            return;
+        }
         $last = error_get_last();
         $fatal = $last !== null && ($last['type'] & self::FATAL) !== 0;
         $failure = $fatal
