@@ -15,6 +15,12 @@ MAX_XRAY_CAUSE = 1024 * 1024
 """Bytes from which on an X-Ray cause is left out."""
 
 
+MAX_TRAILER_BODY = 2700
+"""Bytes of an error that is told in trailers. With all else there, in base64, they have to stay
+within the 4096 that the Runtime API reads trailers into, or it loses the whole response."""
+_MAX_TYPE = 200
+
+
 class RefusedError(Exception):
     """The Runtime API did not accept a call.
 
@@ -256,7 +262,7 @@ def header_type(type: str) -> str:
         type = f"Function.{type}"
     return "".join(
         letter for letter in type if (letter.isascii() and letter.isalnum()) or letter in "._"
-    )
+    )[:_MAX_TYPE]
 
 
 def _start_of(body: "bytes | bytearray") -> str:

@@ -14,6 +14,17 @@ from .faults import Fault
 from .sink import FRAME_BITS, JSON_FRAME, TEXT_FRAME, Sink
 
 _OWN_FILES = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - no pathlib in the image's path
+_MAX_BODY = 6 * 1024 * 1024
+_SHORTENINGS = (
+    (400_000, 200),
+    (60_000, 200),
+    (8_000, 50),
+    (1_200, 20),
+    (300, 8),
+    (200, 4),
+    (100, 0),
+)
+"""Letters of the message and frames of the trace that are kept, until an error is small enough."""
 _VALIDATION = "LambdaValidationError"
 
 Frame = tuple[str, int, str, str | None]
@@ -51,9 +62,23 @@ class Failure:
             return cls(error.type, error.message, trace=error.trace, cause_type=_VALIDATION)
         return cls(type(error).__name__, _text_of(error), _frames_of(error))
 
-    def body(self, request_id: str = "") -> bytes:
-        """The error as the JSON that the Runtime API takes."""
-        return json.dumps(self._told(request_id)).encode()
+    def body(self, request_id: str = "", limit: int = _MAX_BODY) -> bytes:
+        """The error as the JSON that the Runtime API takes.
+
+        Args:
+            request_id: of the invocation.
+            limit: bytes for which message and trace are shortened. The Runtime API takes no more
+                of an error than of a response, and does not recover from one beyond.
+        """
+        told = self._told(request_id)
+        body = json.dumps(told).encode()
+        for letters, frames in _SHORTENINGS:
+            if len(body) <= limit:
+                break
+            told["errorMessage"] = _shortened(self.message, letters)
+            told["stackTrace"] = _without_middle(self.trace, frames)
+            body = json.dumps(told).encode()
+        return body
 
     def xray_cause(self) -> str:
         """The cause as AWS X-Ray takes it: JSON on one line, in ASCII."""
@@ -86,6 +111,20 @@ class Failure:
             "requestId": request_id,
             "stackTrace": self.trace,
         }
+
+
+def _shortened(text: str, letters: int) -> str:
+    if len(text) <= letters:
+        return text
+    return f"{text[:letters]} ... ({len(text)} characters in all)"
+
+
+def _without_middle(trace: "list[str]", frames: int) -> "list[str]":
+    if len(trace) <= frames:
+        return trace
+    half = frames // 2
+    left_out = f"  ... ({len(trace)} frames in all)\n"
+    return [*trace[:half], left_out, *trace[len(trace) - half :]]
 
 
 def _text_of(error: BaseException) -> str:

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from .client import RefusedError, StreamClosedError
+from .client import MAX_TRAILER_BODY, RefusedError, StreamClosedError
 from .codec import BINARY, JSON
 from .context import Context
 from .current import current
@@ -236,7 +236,8 @@ class Loop:
         stream = invocation.stream
         try:
             if stream is not None and invocation.answered:
-                stream.finish(failure.type, failure.body(request_id))
+                body = failure.body(request_id, MAX_TRAILER_BODY)
+                stream.finish(failure.type, body)
             if invocation.answered:
                 return
             self.client.fail(

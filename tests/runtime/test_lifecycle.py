@@ -75,6 +75,24 @@ def test_an_error_is_told_where_the_handler_has_closed_standard_output() -> None
         assert "\ttwo\tthe error was not accepted" in client.errors
 
 
+def test_an_error_is_no_larger_than_the_runtime_api_takes() -> None:
+    events = [Event("one", b'"verbose"'), Event("two", b'"deep"')]
+    with Api(events) as api, Client(ours("lifecycle.handler"), api) as client:
+        api.await_idle()
+        verbose, deep = api.posts
+        assert len(verbose.body) <= 6 * 1024 * 1024
+        assert len(deep.body) <= 6 * 1024 * 1024
+        message = verbose.json["errorMessage"]
+        assert message.startswith("\U0001f600" * 1000)
+        assert message.endswith(" ... (7000000 characters in all)")
+        assert deep.json["errorMessage"] == "at the bottom"
+        trace = deep.json["stackTrace"]
+        assert "in handler" in trace[0]
+        assert 'raise ValueError("at the bottom")' in trace[-1]
+        assert any("frames in all" in frame for frame in trace)
+        assert client.process.poll() is None
+
+
 def test_a_class_has_a_hook_of_its_own() -> None:
     with Api([Event("one")]) as api, Client(ours("lifecycle.method"), api) as client:
         api.await_idle()

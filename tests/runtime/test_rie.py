@@ -95,3 +95,14 @@ def test_an_initialisation_that_fails(rie_binary: Path, tmp_path: Path) -> None:
         told = json.loads(invoke(url, {}))
         assert told["errorType"] == "Runtime.ImportModuleError"
         assert told["errorMessage"].endswith("No module named 'no_such_module'")
+
+
+def test_large_errors_end_nothing(rie_binary: Path, tmp_path: Path) -> None:
+    """The emulator fails for good at a large error, and at trailers of 4 KB and more."""
+    with emulated(rie_binary, "large_errors.handler", tmp_path) as (url, log):
+        told = json.loads(invoke(url, "large"))
+        assert told["errorType"] == "ValueError"
+        assert told["errorMessage"].endswith(" ... (7000000 characters in all)")
+        assert invoke(url, "streamed") == b"begun"
+        assert json.loads(invoke(url, "count")) == 3
+        assert "was not accepted" not in log.read_text()

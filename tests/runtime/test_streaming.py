@@ -16,7 +16,7 @@ from tests.runtime.api import NEXT, Api, Client, Event, Request, answer, ours
 NAMES = """
     generator_function generator iterator nothing http http_first typed writer
     writer_left_open writer_without_words writer_unused written_after_the_end
-    fails_at_once fails_within writer_fails writer_fails_unwritten wrong_item
+    fails_at_once fails_within fails_deep_within writer_fails writer_fails_unwritten wrong_item
     wrong_item_later
 """.split()  # noqa: SIM905
 HTTP = "application/vnd.awslambda.http-integration-response"
@@ -127,8 +127,21 @@ def test_an_error_after_the_first_byte_is_in_the_trailers(
     assert f"[ERROR] {type_}: {message}\r" in log
 
 
+def test_an_error_in_the_trailers_is_shortened_to_what_fits(
+    seen: tuple[dict[str, Request], str],
+) -> None:
+    """The Runtime API reads all trailers into 4096 bytes and loses the response beyond."""
+    trailers = seen[0]["fails_deep_within"].trailers
+    assert sum(len(name) + len(value) + 4 for name, value in trailers.items()) < 4090
+    error = json.loads(base64.b64decode(trailers["lambda-runtime-function-error-body"]))
+    assert error["errorMessage"].startswith("ééé")
+    assert error["errorMessage"].endswith(" ... (5000 characters in all)")
+    assert "in fails_deep_within" in error["stackTrace"][0]
+    assert "raise ValueError" in error["stackTrace"][-1]
+
+
 def test_what_goes_well_logs_nothing(seen: tuple[dict[str, Request], str]) -> None:
-    assert seen[1].count("[ERROR]") == 6
+    assert seen[1].count("[ERROR]") == 7
     assert "[WARNING]" not in seen[1]
 
 

@@ -29,6 +29,11 @@ def handler(event, context):
     if event == "close":
         sys.stdout.close()
         raise ValueError("stdout is closed")
+    if event == "verbose":
+        raise ValueError("\U0001f600" * 7_000_000)
+    if event == "deep":
+        sys.setrecursionlimit(100_000)
+        deeper(0)
     if event == "late":
         sys.settrace(terminate_at_next)
     if event == "modules":
@@ -41,6 +46,16 @@ def handler(event, context):
     if event == "pid":
         return os.getpid()
     return event
+
+
+def deeper(depth):
+    if depth == 45_000:
+        raise ValueError("at the bottom")
+    and_deeper(depth)
+
+
+def and_deeper(depth):  # two in turn, since a frame that repeats itself is told once
+    deeper(depth + 1)
 
 
 def terminate_at_next(frame, kind, argument):

@@ -83,6 +83,21 @@ def fails_within(event, context):
     raise ValueError("after the first byte é")
 
 
+def fails_deep_within(event, context):
+    yield "begun"
+    deeper(40)
+
+
+def deeper(depth):
+    if not depth:
+        raise ValueError("é" * 5000)
+    and_deeper(depth)
+
+
+def and_deeper(depth):  # two in turn, since a frame that repeats itself is told once
+    deeper(depth - 1)
+
+
 def writer_fails(event, context):
     with ResponseStream("text/plain") as out:
         out.write("begun")
