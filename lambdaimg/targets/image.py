@@ -281,6 +281,16 @@ def remove_image(ctx: Context, value: str) -> None:
         return
 
 
+def take_away(ctx: Context, value: str) -> None:
+    """Removes the image; of one that was made without an engine, what was built before it."""
+    from lambdaimg.container.engine import local_image
+
+    if local_image(ctx.engine(), value) is None:
+        own = local_image(ctx.engine(), ctx.settings.image_name)
+        value = own.id if own is not None and SOURCE_LABEL in own.labels else value
+    remove_image(ctx, value)
+
+
 IMAGE: Target[Context] = Target(
     name="image",
     help="Build the container image from the project's Dockerfile",
@@ -291,7 +301,7 @@ IMAGE: Target[Context] = Target(
     alive=is_there,
     observe=find_image,
     act=build_image,
-    remove=remove_image,
+    remove=take_away,
     owned=lambda _ctx, _observed: True,
     foresee=foresee,
     again=True,

@@ -326,3 +326,13 @@ def test_what_the_engine_notes_of_a_secret_is_in_no_record(machine: Machines) ->
         records = [path for path in each.folder.rglob(".lambdaimg/**/*") if path.is_file()]
         assert records
         assert [path for path in records if "hunter2" in path.read_text()] == []
+
+
+def test_teardown_takes_what_was_built_before(machine: Machines, engine: Any) -> None:
+    project = machine({"app/run": "1"})
+    project.deploy()
+    project.write({"app/run": "2"})
+    project.fast()
+    assert engine.images.list(name=project.name)
+    project.run("teardown", "--yes").ok()
+    assert engine.images.list(name=project.name) == []
