@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from tests.languages.contract import Contract, do, error_of
-from tests.languages.language import Served
+from tests.languages.language import Rie, Served
 from tests.languages.scripted_api import Event
 from tests.languages.wire import Play
 
@@ -56,6 +57,20 @@ class StreamingContract(Contract):
         assert outcome.error_type == "Function.Broke"
         assert error_of(outcome)["errorMessage"] == "half-way"
         assert not pool.invoke(b"{}").function_error
+
+    def test_a_long_failure_after_the_first_byte_is_shortened(
+        self, pool: Served, rie: Callable[..., Rie]
+    ) -> None:
+        """Trailers beyond 4 KB lose the whole response."""
+        told = error_of(pool.invoke(do("stream_long")))
+        assert told["errorType"] == "Broke"
+        assert told["errorMessage"].startswith("ééé")
+        assert told["errorMessage"].endswith(" ...")
+        if self.language.name != "cpp":
+            assert "longer" in told["stackTrace"][0]
+        theirs = rie(self.language.handler())
+        assert theirs.invoke(do("stream_long")).payload == b"first"
+        assert theirs.invoke(b"[7]").payload == b"[7]"
 
     def test_a_failure_before_it_is_an_ordinary_one(self, pool: Served) -> None:
         outcome = pool.invoke(do("stream_never"))

@@ -383,11 +383,19 @@ inline std::string ascii(std::string_view json) {
     return out;
 }
 
+// What the Runtime API takes of an error, in a request and in the trailers of a stream; it does not
+// recover from one beyond.
+constexpr std::size_t max_error = 6 * 1024 * 1024;
+constexpr std::size_t max_trailer = 2700;
+
+// Where it has more than `max` bytes, the message is cut until it fits.
 inline std::string error_body(const std::string& type, const std::string& message,
-                              const std::string& request_id) {
-    return ascii("{\"errorType\":" + json_string(type) + ",\"errorMessage\":" + json_string(message) +
+                              const std::string& request_id, std::size_t max = max_error) {
+    std::string body = ascii("{\"errorType\":" + json_string(type) + ",\"errorMessage\":" + json_string(message) +
                  ",\"stackTrace\":[]" +
                  (request_id.empty() ? "" : ",\"requestId\":" + json_string(request_id)) + "}");
+    if (body.size() <= max || message.size() < 10) return body;
+    return error_body(type, message.substr(0, message.size() / 2) + " ...", request_id, max);
 }
 
 // The error as AWS X-Ray takes it.
@@ -547,7 +555,7 @@ private:
                 trailers = detail::type_header(ended.content_type) +
                            "Lambda-Runtime-Function-Error-Body: " +
                            detail::base64(detail::error_body(ended.content_type, ended.body,
-                                                             event.request_id)) +
+                                                             event.request_id, detail::max_trailer)) +
                            "\r\n";
             }
             api_.send("0\r\n" + trailers + "\r\n");

@@ -86,7 +86,7 @@ final class Client
         $trailers = '';
         if ($failure !== null) {
             $trailers = self::typeHeader($failure->type)
-                . 'Lambda-Runtime-Function-Error-Body: ' . base64_encode($failure->body($id)) . "\r\n";
+                . 'Lambda-Runtime-Function-Error-Body: ' . base64_encode($failure->body($id, Failure::MAX_TRAILER)) . "\r\n";
         }
         return $this->refusal(function () use ($trailers): array {
             $this->send("0\r\n$trailers\r\n");

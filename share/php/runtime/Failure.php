@@ -20,6 +20,11 @@ final class LambdaError extends \RuntimeException
 /** What is told of a failure: to the caller, to X-Ray and in the log. */
 final class Failure
 {
+    // What the Runtime API takes of an error, in a request and in the trailers of a stream; it does
+    // not recover from one beyond.
+    public const MAX_BODY = 6 * 1024 * 1024;
+    public const MAX_TRAILER = 2700;
+
     /** @param list<array{path: string, line: int, label: string}> $frames innermost first */
     public function __construct(
         public readonly string $type,
@@ -44,18 +49,28 @@ final class Failure
         return new self($type, $error->getMessage(), $frames);
     }
 
-    /** The error as the Runtime API takes it. */
-    public function body(?string $requestId = null): string
+    /** The error as the Runtime API takes it. Beyond $max bytes, the message and the stack are cut. */
+    public function body(?string $requestId = null, int $max = self::MAX_BODY): string
     {
-        $told = [
-            'errorType' => $this->type,
-            'errorMessage' => $this->message,
-            'stackTrace' => array_map(
-                fn (array $frame): string => "$frame[label] at $frame[path] line $frame[line]",
-                $this->frames,
-            ),
-        ];
-        return self::json($requestId === null ? $told : $told + ['requestId' => $requestId]);
+        $told = ['errorType' => $this->type, 'errorMessage' => $this->message];
+        $told['stackTrace'] = array_map(
+            fn (array $frame): string => "$frame[label] at $frame[path] line $frame[line]",
+            $this->frames,
+        );
+        $told += $requestId === null ? [] : ['requestId' => $requestId];
+        $letters = strlen($this->message);
+        $frames = count($this->frames);
+        while (strlen($json = self::json($told)) > $max && $letters + $frames > 0) {
+            if ($letters > 500 || $frames === 0) {
+                $letters = intdiv($letters, 2);
+                $frames = min($frames, 10);
+                $told['errorMessage'] = substr($this->message, 0, $letters) . ' ...';
+            } else {
+                $frames = intdiv($frames, 2);
+            }
+            $told['stackTrace'] = array_slice($told['stackTrace'], 0, $frames);
+        }
+        return $json;
     }
 
     /** The error as AWS X-Ray takes it: JSON on one line, in the letters that a header may hold. */

@@ -17,6 +17,7 @@ do_clean() {
     trap 'rm -f "$file"; echo cleaned up' EXIT
     lambda_fail Cleaned 'and told'
 }
+do_large() { lambda_fail Large "$(head -c 7000000 /dev/zero | tr '\0' x)"; }
 do_garbled() { lambda_fail Garbled $'a\x7fb'; }
 do_fail() { deeper; }
 deeper() { ls /nonexistent; }
@@ -42,8 +43,9 @@ do_context() {
 do_usage() {
     local rss files open
     shopt -s nullglob dotglob
-    files=(/tmp/*) open=(/proc/$$/fd/*)
     rss=$(awk '/VmRSS/ { print $2 }' "/proc/$$/status")
+    # Last, when the runtime has surely closed its end of this handler's pipe.
+    files=(/tmp/*) open=(/proc/$$/fd/*)
     printf '{"rss": %s, "files": %s, "open": %s}' "$rss" "${#files[@]}" "${#open[@]}"
 }
 

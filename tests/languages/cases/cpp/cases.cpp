@@ -43,6 +43,7 @@ result context(const invocation& event) {
 
 const lambda::handlers actions = {
     {"raise", [](const invocation&) -> result { throw lambda::error("OrderNotFound", "no order \"17\" ü"); }},
+    {"large", [](const invocation&) -> result { throw lambda::error("Large", std::string(7000000, 'x')); }},
     {"garbled", [](const invocation&) -> result { throw lambda::error("Garbled", "a\x7f" "b"); }},
     {"latin", [](const invocation&) -> result { throw lambda::error("Garbled", "a\xe9" "b \xbf \xf0\x9f\x98\x80"); }},
     {"fail", [](const invocation&) -> result { throw std::runtime_error("plain failure"); }},
@@ -76,6 +77,14 @@ const lambda::handlers actions = {
         return lambda::stream([](lambda::writer& out) {
             out.write("first");
             throw lambda::error("Broke", "half-way");
+        });
+    }},
+    {"stream_long", [](const invocation&) {
+        return lambda::stream([](lambda::writer& out) {
+            out.write("first");
+            std::string text;
+            for (int i = 0; i < 5000; i++) text += "é";
+            throw lambda::error("Broke", text);
         });
     }},
     {"stream_never", [](const invocation&) {

@@ -25,6 +25,7 @@ my %TOLD = (
 
 my %DO = (
     raise   => sub { LambdaRuntime::Error->throw( 'OrderNotFound', 'no order "17" ü' ) },
+    large   => sub { LambdaRuntime::Error->throw( 'Large', 'x' x 7_000_000 ) },
     garbled => sub { LambdaRuntime::Error->throw( 'Garbled', "a\x7fb" ) },
     fail    => sub { deeper() },
     sent    => sub ( $self, @ ) { $self->send_invocation_error( 'sent', 'Sent' ) },
@@ -90,6 +91,9 @@ my %DO = (
     stream_fail => sub {
         return sub ($out) { $out->write('first'); LambdaRuntime::Error->throw( 'Broke', 'half-way' ) };
     },
+    stream_long => sub {
+        return sub ($out) { $out->write('first'); longer( 60 ) };
+    },
     stream_never => sub {
         return sub ($out) { LambdaRuntime::Error->throw( 'Broke', 'at once' ) };
     },
@@ -103,6 +107,12 @@ sub handler ( $self, $event, $context ) {
     return $do->( $self, $event, $context ) if $do;
     require LambdaRuntime::JSON;
     return ref $event || !defined $event ? $event : LambdaRuntime::JSON::to_json($event);
+}
+
+sub longer ($depth) {
+    LambdaRuntime::Error->throw( 'Broke', 'é' x 5000 ) if !$depth;
+    longer( $depth - 1 );
+    return;
 }
 
 sub deeper { die "plain failure\n" }

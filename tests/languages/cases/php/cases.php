@@ -16,6 +16,7 @@ function handler(mixed $event, Context $context): mixed
     static $count = 0;
     return match (is_array($event) ? $event['do'] ?? null : null) {
         'raise' => throw new LambdaError('OrderNotFound', 'no order "17" ü'),
+        'large' => throw new LambdaError('Large', str_repeat('x', 7_000_000)),
         'garbled' => throw new LambdaError('Garbled', "a\x7fb"),
         'fail' => deeper(),
         'fatal' => exhaust(),
@@ -58,6 +59,10 @@ function handler(mixed $event, Context $context): mixed
             yield 'first';
             throw new LambdaError('Broke', 'half-way');
         })(),
+        'stream_long' => (function (): Generator {
+            yield 'first';
+            longer(60);
+        })(),
         'stream_never' => (function (): Generator {
             throw new LambdaError('Broke', 'at once');
             yield 'never';
@@ -67,6 +72,14 @@ function handler(mixed $event, Context $context): mixed
         })(),
         default => $event === '' ? '""' : (is_string($event) ? json_encode($event, JSON_UNESCAPED_UNICODE) : $event),
     };
+}
+
+function longer(int $depth): void
+{
+    if ($depth === 0) {
+        throw new LambdaError('Broke', str_repeat('é', 5000));
+    }
+    longer($depth - 1);
 }
 
 function deeper(): never

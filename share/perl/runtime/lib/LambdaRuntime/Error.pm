@@ -9,7 +9,9 @@ use overload '""' => sub ( $self, @ ) { return "$self->{type}: $self->{message}"
 use Cwd ();
 use LambdaRuntime::JSON qw(to_json);
 
-use constant MAX_FRAMES => 50;
+# What the Runtime API takes of an error, in a request and in the trailers of a stream; it does not
+# recover from one beyond.
+use constant { MAX_FRAMES => 50, MAX_BODY => 6 * 1024 * 1024, MAX_TRAILER => 2700 };
 
 sub new ( $class, $type, $message, $frames = [] ) {
     return bless { type => $type, message => $message, frames => $frames }, $class;
@@ -56,15 +58,32 @@ sub frames_here () {
     return \@frames;
 }
 
-# The error as the Runtime API takes it.
-sub body ( $self, $request_id = undef ) {
-    return to_json(
-        {   errorType    => $self->{type},
-            errorMessage => _text( $self->{message} ),
-            stackTrace   => [ map {"$_->{label} at $_->{path} line $_->{line}"} $self->{frames}->@* ],
-            ( requestId => $request_id ) x !!defined $request_id,
+# The error as the Runtime API takes it. Where it has more than $max bytes, the message and the stack
+# are cut until it fits.
+sub body ( $self, $request_id = undef, $max = MAX_BODY ) {
+    my @stack   = map {"$_->{label} at $_->{path} line $_->{line}"} $self->{frames}->@*;
+    my $message = _text( $self->{message} );
+    my $letters = length $message;
+    my $json;
+    while (1) {
+        $json = to_json(
+            {   errorType    => $self->{type},
+                errorMessage => $message,
+                stackTrace   => \@stack,
+                ( requestId => $request_id ) x !!defined $request_id,
+            }
+        );
+        last if length $json <= $max || !$letters && !@stack;
+        if ( $letters > 500 || !@stack ) {
+            $letters = int $letters / 2;
+            $message = substr( $message, 0, $letters ) . ' ...';
+            splice @stack, 10 if @stack > 10;
         }
-    );
+        else {
+            splice @stack, @stack / 2;
+        }
+    }
+    return $json;
 }
 
 # The error as AWS X-Ray takes it: JSON on one line, in ASCII.

@@ -8,6 +8,7 @@ package LambdaRuntime::Stream;
 #     };
 
 use v5.36;
+use LambdaRuntime::Error;
 use LambdaRuntime::JSON qw(to_json);
 
 use constant HTTP_TYPE => 'application/vnd.awslambda.http-integration-response';
@@ -50,7 +51,8 @@ sub begun ($self) { return $self->{begun} }
 sub finish ( $self, $error = undef ) {
     $self->_begin;
     return $self->{client}->stream_end if !$error;
-    return $self->{client}->stream_end( $error->{type}, $error->body( $self->{request_id} ) );
+    my $body = $error->body( $self->{request_id}, LambdaRuntime::Error::MAX_TRAILER );
+    return $self->{client}->stream_end( $error->{type}, $body );
 }
 
 sub _begin ($self) {
