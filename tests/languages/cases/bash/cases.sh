@@ -44,7 +44,6 @@ do_usage() {
     local rss files open
     shopt -s nullglob dotglob
     rss=$(awk '/VmRSS/ { print $2 }' "/proc/$$/status")
-    # Last, when the runtime has surely closed its end of this handler's pipe.
     files=(/tmp/*) open=(/proc/$$/fd/*)
     printf '{"rss": %s, "files": %s, "open": %s}' "$rss" "${#files[@]}" "${#open[@]}"
 }
