@@ -16,6 +16,7 @@ import pytest
 from tests.faults.kit import BASIC, FOREIGN, S3, SQS, Kit, Project
 
 SHARES = 4
+TRIES = 3
 UNREACHED_AT_MOST = 0.1
 
 
@@ -132,9 +133,13 @@ def test_killed_anywhere_a_second_run_finishes(
     reached, wrong = 0, list[str]()
     mine = points[share::SHARES]
     for point in mine:
-        course.advance()
-        killed = course.project.run_killed(point, *course.words)
-        reached += killed.status != 0
+        # A look that is repeated until something is so may be repeated less often next time.
+        for _ in range(TRIES):
+            course.advance()
+            killed = course.project.run_killed(point, *course.words)
+            if killed.status:
+                reached += 1
+                break
         again = course.project.run(*course.words)
         if again.status:
             wrong.append(f"{point}: the second run failed: {again.err}")
@@ -146,5 +151,4 @@ def test_killed_anywhere_a_second_run_finishes(
     record_property("figure: points of runs at which they were killed", reached)
     record_property("figure: points of runs that were not reached again", len(mine) - reached)
     assert not wrong, "\n".join(wrong)
-    # A look that is repeated until something is so may be repeated less often.
     assert len(mine) - reached <= max(1, UNREACHED_AT_MOST * len(mine))

@@ -86,6 +86,10 @@ def test_pyproject_serves_where_there_is_no_file_of_its_own(tmp_path: Path) -> N
     assert load(tmp_path, {}, {}).memory == 400
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    assert load(write(tmp_path, "\ufeffmemory = 256\n"), {}, {}).memory == 256
+
+
 def test_the_project_is_the_nearest_folder_with_settings(tmp_path: Path) -> None:
     write(tmp_path, "")
     deep = tmp_path / "a" / "b"
