@@ -244,9 +244,9 @@ def test_a_caller_that_goes_away_does_not_end_its_event(pool: FunctionPool, log:
     conn.request("POST", "/2015-03-31/functions/function/invocations", event)
     until(lambda: pool.open_events, "the event is taken in")
     conn.close()
-    until(lambda: "finished\n" in log.text, "the event is run")
-    assert pool.invoke(b"1").payload == b"1"
+    until(lambda: "finished\n" in log.text and not pool.open_events, "the event is run")
     assert pool.size == 1
+    assert pool.invoke(b"1").payload == b"1"
 
 
 def test_a_port_that_is_taken_is_told(pool: FunctionPool) -> None:

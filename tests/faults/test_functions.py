@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from tests.faults.kit import Child, Kit, Project
 from tests.faults.test_account_commands import schema
 from tests.support.faults import AwsFailure, Do, Side
 from tests.support.terminal import at_terminal
+from tests.support.waiting import until
 
 SHARING = ("one", "two", "three")
 UP_TO_DATE = "up to date"
@@ -248,6 +250,9 @@ def test_prune_shows_all_repositories_asks_once_and_removes(kit: Kit) -> None:
     own_image = f'image_name = "{project.name}-two"\n'
     with_functions(project, ("one", "three"), f'[functions.two]\ncommand = ["/h"]\n{own_image}')
     for text in ("old", "new"):
+        # Registries tell the time of a push in whole seconds: which is the newer must be plain.
+        began = int(time.time())
+        until(lambda began=began: int(time.time()) > began, "the next second")
         project.handler(text)
         project.run("update-function").ok()
     looked = parts_of(project.run("prune", "--all", "--dry-run", "--json").ok().json())
