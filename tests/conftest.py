@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -48,6 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "engine: needs a Docker engine (set by the fixtures used)")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # As in a job that a shell runs in the background: its children would ignore Ctrl-C too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = Path(tempfile.mkdtemp(prefix="lambdaimg-tests-"))
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
     if getattr(config.option, "numprocesses", None):
