@@ -10,19 +10,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-# The text of a module for a run of its own: one that passes a test over must fail there.
+# The text of a module for a run of its own, which is what these tests look at: one that passes a
+# test over must fail there. Nothing in them is passed over here.
 KINDS = {
+    # must fail the inner run: a test that skips itself
     "skipped": "import pytest\ndef test_one():\n    pytest.skip('no')\n",
+    # must fail the inner run: a module that is skipped whole
     "module": "import pytest\npytest.skip('no', allow_module_level=True)\n",
-    "expected": "import pytest\n@pytest.mark.xfail\ndef test_one():\n    assert False\n",
+    # must fail the inner run: a failure that is expected
+    "expected": "import pytest\n@pytest.mark.xfail\ndef test_one():\n    assert 1 == 2\n",
     "good": "",
 }
+# Beside it stands one that passes, so that the inner run has something to report.
+PASSES = "def test_good():\n    assert len('good') == 4\n"
 
 
 def suite(folder: Path, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs a suite of two tests, one of them as `text` has it, under the project's conftest."""
     (folder / "pytest.ini").write_text("[pytest]\n")
-    (folder / "test_first.py").write_text("def test_good():\n    assert True\n")
+    (folder / "test_first.py").write_text(PASSES)
     (folder / "test_other.py").write_text(text)
     words = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "-c", folder / "pytest.ini"]
     return subprocess.run(
