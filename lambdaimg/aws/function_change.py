@@ -12,6 +12,7 @@ from lambdaimg.aws.permissions import Simulator
 from lambdaimg.aws.retry import retry
 from lambdaimg.aws.tags import environment_tags, made_by
 from lambdaimg.errors import AccessDeniedError, ConflictError, ResourceGoneError
+from lambdaimg.make.target import Action, Done
 
 if TYPE_CHECKING:
     from lambdaimg.aws.function_config import Change
@@ -145,6 +146,18 @@ def require_pass_role(run: Run, role: str) -> None:
 def has_failed(observed: Observed) -> bool:
     """Whether what was observed is a function that failed."""
     return any(d.attribute == STATE and d.have == "Failed" for d in observed.differences)
+
+
+def mend(run: Run, observed: Observed, change: Change, change_code: Callable[[], None]) -> Done:
+    """Gives a function that is there its configuration; a failed one gets its code again."""
+    failed = has_failed(observed)
+    if failed:
+        change_code()
+    elif any(d.attribute == STATE for d in observed.differences):
+        await_function(run, well=False)
+    if apply_configuration(run, observed.facts, change) or failed:
+        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
+    return Done(observed.value, Action.ADOPTED, observed.detail)
 
 
 def gone(run: Run) -> ResourceGoneError:

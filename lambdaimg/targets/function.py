@@ -7,6 +7,7 @@ function takes changes again, since any change while another is in progress is r
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from lambdaimg.aws import function_config as config
@@ -18,6 +19,7 @@ from lambdaimg.aws.function_change import (
     get_function,
     gone,
     has_failed,
+    mend,
     settle,
 )
 from lambdaimg.aws.function_state import await_function, changed, image_is_coming, is_settled
@@ -101,15 +103,8 @@ def create_function(ctx: Context, observed: Observed | None) -> Done:
 
 def mend_function(ctx: Context, observed: Observed) -> Done:
     """Gives a function that is there its configuration; a failed one gets its code again."""
-    answer = observed.facts
-    if answer["Configuration"].get("State") == "Failed":
-        change_code(ctx)
-    elif not is_settled(answer["Configuration"]):
-        await_function(ctx, well=False)
-    change = configuration_change(ctx, answer)
-    if apply_configuration(ctx, answer, change) or has_failed(observed):
-        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
-    return Done(observed.value, Action.ADOPTED, observed.detail)
+    change = configuration_change(ctx, observed.facts)
+    return mend(ctx, observed, change, partial(change_code, ctx))
 
 
 def change_code(ctx: Context) -> None:

@@ -9,6 +9,7 @@ As with images, `lambda-function` gives an existing function its configuration, 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdaimg import sizes
@@ -21,6 +22,7 @@ from lambdaimg.aws.function_change import (
     get_function,
     gone,
     has_failed,
+    mend,
     settle,
 )
 from lambdaimg.aws.function_state import await_function, changed, is_settled
@@ -203,14 +205,8 @@ def create_function(ctx: Context, observed: Observed | None) -> Done:
 
 def mend_function(ctx: Context, observed: Observed) -> Done:
     """Gives a function that is there its configuration; a failed one gets its code again."""
-    if has_failed(observed):
-        change_code(ctx)
-    elif any(d.attribute == STATE for d in observed.differences):
-        await_function(ctx, well=False)
     change = configuration_change(ctx, observed.facts)
-    if apply_configuration(ctx, observed.facts, change) or has_failed(observed):
-        return Done(observed.value, Action.UPDATED, ", ".join(map(str, observed.differences)))
-    return Done(observed.value, Action.ADOPTED, observed.detail)
+    return mend(ctx, observed, change, partial(change_code, ctx))
 
 
 def change_code(ctx: Context) -> None:
